@@ -103,6 +103,15 @@ def test_every_dependency_has_its_reason() -> None:
     assert sorted(lines) == sorted(runtime() | optional())
 
 
+def test_the_readme_names_each_extra() -> None:
+    """A user finds each optional part of the program in the README."""
+    extras = set(project_file()["project"]["optional-dependencies"]) - {"dev"}
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+    assert extras == {"airflow", "cluster", "curl", "dagster", "excel", "postgres", "telemetry"}
+    assert {extra for extra in extras if f"`[{extra}]`" not in readme} == set()
+
+
 @pytest.mark.parametrize(
     ("name", "needed"),
     [

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.language import t
@@ -14,7 +15,7 @@ from pipeline.tables.text_columns import Column
 if TYPE_CHECKING:
     import pandas as pd
 
-_NESTED = (dict, list, tuple, set)
+_NESTED = (dict, list, tuple, set, np.ndarray)
 
 
 @runtime_checkable
@@ -100,19 +101,20 @@ def _check_objects(name: str, column: "pd.Series[Any]") -> None:
     if values.dtype != object:
         return
     known = values.dropna()
-    types = sorted({type(value).__name__ for value in known})
-    if len(types) > 1:
+    kinds = {type(value) for value in known}
+    shown, column_name = ", ".join(sorted(kind.__name__ for kind in kinds)), shown_heading(name)
+    if len(kinds) > 1:
         raise ValueError(
             t("column {column} of inputs has values of several types ({types}); make it one type, for example with "
-              ".astype('string')", column=shown_heading(name), types=", ".join(types))
+              ".astype('string')", column=column_name, types=shown)
         )  # fmt: skip
-    if known.map(lambda value: isinstance(value, _NESTED)).any():
+    if any(issubclass(kind, _NESTED) for kind in kinds):
         raise ValueError(
-            t("column {column} of inputs has Python objects ({types}); write them as JSON with .map(json.dumps)",
-              column=shown_heading(name), types=types[0])
+            t("column {column} of inputs has Python objects ({types}); write them as JSON text, for example with "
+              ".map(json.dumps)", column=column_name, types=shown)
         )  # fmt: skip
-    if len({value.tzinfo is None for value in known if isinstance(value, datetime)}) > 1:
+    if any(issubclass(kind, datetime) for kind in kinds) and len({value.tzinfo is None for value in known}) > 1:
         raise ValueError(
             t("column {column} of inputs has times with and without a zone; give all of them one with .tz_localize",
-              column=shown_heading(name))
+              column=column_name)
         )  # fmt: skip

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -77,8 +78,10 @@ def test_a_column_of_a_frame_keeps_its_values(
                      "example with .astype('string')", id="days and moments"),
         pytest.param([MOMENT, MOMENT.replace(tzinfo=dt.UTC)], "times with and without a zone; give all of them one "
                      "with .tz_localize", id="moments with and without zone"),
-        pytest.param([{"a": 1}, {"b": 2}], "Python objects (dict); write them as JSON with .map(json.dumps)",
-                     id="dicts"),
+        pytest.param([{"a": 1}, {"b": 2}], "Python objects (dict); write them as JSON text, for example with "
+                     ".map(json.dumps)", id="dicts"),
+        pytest.param([np.array([1, 2])], "Python objects (ndarray); write them as JSON text, for example with "
+                     ".map(json.dumps)", id="arrays, as pandas has lists of Parquet"),
         pytest.param([10**22], "values that Arrow can't keep (OverflowError); make it text with .astype('string'), or "
                      "drop it", id="numbers of more than 64 bits"),
         pytest.param([1j], "values that Arrow can't keep (ArrowInvalid); make it text with .astype('string'), "
