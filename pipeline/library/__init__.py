@@ -21,7 +21,7 @@ from pipeline.library.execution import rerun, resume, run
 from pipeline.library.history import outcome, runs
 from pipeline.library.interrupts import RunInterrupted
 from pipeline.library.planning import plan
-from pipeline.library.progress import Progress
+from pipeline.library.progress import RunProgress
 from pipeline.library.results import PastRun, PastRuns, PlanResult, RunResult
 
 __all__ = [
@@ -31,9 +31,9 @@ __all__ = [
     "PastRuns",
     "PipelineError",
     "PlanResult",
-    "Progress",
     "RunHeld",
     "RunInterrupted",
+    "RunProgress",
     "RunResult",
     "SettingsError",
     "SourceError",

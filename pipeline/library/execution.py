@@ -15,7 +15,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.library.arguments import Inputs, check, checked_inputs, run_options
 from pipeline.library.interrupts import Interrupts, RunInterrupted
-from pipeline.library.progress import Progress, ProgressCalls
+from pipeline.library.progress import ProgressCalls, RunProgress
 from pipeline.library.results import RunResult
 from pipeline.library.session import Session, log, refuse_processes
 from pipeline.model import Status
@@ -37,7 +37,7 @@ def run(
     report: str | os.PathLike[str] | None = None,
     format: str = "csv",  # noqa: A002 - the option's name
     resync: bool = False,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[RunProgress], object] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> RunResult:
     """
@@ -87,7 +87,7 @@ def resume(
     processes: int | None = None,
     report: str | os.PathLike[str] | None = None,
     format: str = "csv",  # noqa: A002 - the option's name
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[RunProgress], object] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> RunResult:
     """
@@ -119,7 +119,7 @@ def rerun(
     processes: int | None = None,
     report: str | os.PathLike[str] | None = None,
     format: str = "csv",  # noqa: A002 - the option's name
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[RunProgress], object] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> RunResult:
     """
@@ -163,7 +163,7 @@ class _Execution:
 
 
 @contextmanager
-def _execution(session: Session, progress: Callable[[Progress], object] | None) -> Iterator[_Execution]:
+def _execution(session: Session, progress: Callable[[RunProgress], object] | None) -> Iterator[_Execution]:
     calls = ProgressCalls(progress)
     events = RunEvents(begun=calls.begun, staged=calls.staged, tick=calls.tick, log=log.info, ignored=_log_ignored)
     with Interrupts(lambda: calls.control) as interrupts, session.ledger() as ledger:

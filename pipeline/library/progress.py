@@ -9,7 +9,7 @@ from pipeline.write.brakes.run_control import Ending, RunControl
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """
     How far a run has come.
 
@@ -39,7 +39,7 @@ class Progress:
 class ProgressCalls:
     """Calls a progress callback: when the run begins, after each chunk, and a few times per second while it sends."""
 
-    def __init__(self, callback: Callable[[Progress], object] | None) -> None:
+    def __init__(self, callback: Callable[[RunProgress], object] | None) -> None:
         self._callback = callback
         self._run: tuple[RunRecord, RunControl] | None = None
         self._rows = 0
@@ -68,4 +68,4 @@ class ProgressCalls:
             return
         run, control = self._run
         counts = {status.value: control.counts[status] for status in Status}
-        self._callback(Progress(run.run_id, run.job, phase, self._rows, counts, control.waiting_for, control))
+        self._callback(RunProgress(run.run_id, run.job, phase, self._rows, counts, control.waiting_for, control))

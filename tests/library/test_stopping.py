@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.library import Progress, RunInterrupted, resume, run
+from pipeline.library import RunInterrupted, RunProgress, resume, run
 from pipeline.simulator import Simulator
 
 
 def test_a_callback_sees_the_progress_of_a_run(config: Path, frame: pd.DataFrame) -> None:
     """It is called at the begin, after each chunk, and while requests are sent."""
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
 
     result = run(config, "orders", frame, progress=seen.append, environ={})
 
@@ -25,7 +25,7 @@ def test_a_callback_sees_the_progress_of_a_run(config: Path, frame: pd.DataFrame
 
 def test_cancel_drains_a_run_and_resume_continues_it(config: Path, frame: pd.DataFrame, simulator: Simulator) -> None:
     """A cancelled run returns as interrupted, with a report; `resume` reads the saved table again and sends it."""
-    cancelled = run(config, "orders", frame, progress=Progress.cancel, environ={})
+    cancelled = run(config, "orders", frame, progress=RunProgress.cancel, environ={})
     requests = len(simulator.journal.entries)
     resumed = resume(config, environ={})
 
@@ -41,7 +41,7 @@ def test_cancel_drains_a_run_and_resume_continues_it(config: Path, frame: pd.Dat
 def test_another_thread_may_cancel(config: Path, frame: pd.DataFrame) -> None:
     """The thread that started the run need not be the one that cancels it."""
 
-    def cancel_elsewhere(progress: Progress) -> None:
+    def cancel_elsewhere(progress: RunProgress) -> None:
         thread = threading.Thread(target=progress.cancel)
         thread.start()
         thread.join()
@@ -52,7 +52,7 @@ def test_another_thread_may_cancel(config: Path, frame: pd.DataFrame) -> None:
 def test_an_exception_of_the_callback_is_like_a_crash(config: Path, frame: pd.DataFrame) -> None:
     """It leaves `run`; the job is free again, and `resume` continues the run."""
 
-    def fail(progress: Progress) -> None:
+    def fail(progress: RunProgress) -> None:
         if progress.rows:
             raise ArithmeticError
 
@@ -65,7 +65,7 @@ def test_an_exception_of_the_callback_is_like_a_crash(config: Path, frame: pd.Da
 def test_sigint_drains_the_run_and_leaves_as_keyboard_interrupt(config: Path, frame: pd.DataFrame) -> None:
     """The report is written before RunInterrupted leaves; it has the result, and `resume` continues."""
 
-    def interrupt_once(progress: Progress) -> None:
+    def interrupt_once(progress: RunProgress) -> None:
         if progress.rows and not interrupted:
             interrupted.append(progress.run_id)
             signal.raise_signal(signal.SIGINT)
@@ -85,7 +85,7 @@ def test_sigint_drains_the_run_and_leaves_as_keyboard_interrupt(config: Path, fr
 def test_a_second_sigint_ends_the_call_at_once(config: Path, frame: pd.DataFrame) -> None:
     """It is a plain KeyboardInterrupt, like a crash; `resume` continues the run."""
 
-    def interrupt_twice(progress: Progress) -> None:
+    def interrupt_twice(progress: RunProgress) -> None:
         if progress.rows:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
@@ -101,7 +101,7 @@ def test_a_handler_of_the_application_stays(config: Path, frame: pd.DataFrame) -
     """If the program handles SIGINT itself, the library leaves that to it."""
     received: list[int] = []
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: RunProgress) -> None:
         signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))

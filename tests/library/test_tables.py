@@ -16,7 +16,7 @@ from pipeline.assemble.saved_tables import save_table
 from pipeline.cli.main import main
 from pipeline.errors import RunHeld, SettingsError, SourceError
 from pipeline.library import plan, resume, run
-from pipeline.library.progress import Progress
+from pipeline.library.progress import RunProgress
 from pipeline.library.tables import table_of
 from pipeline.model import CsvFormat, Row
 from pipeline.read import find_inputs, open_source
@@ -205,7 +205,7 @@ def test_a_saved_table_that_changed_is_not_resumed(config: Path, frame: pd.DataF
         resume(config, environ={})
 
 
-def cancel_after_reading(progress: Progress) -> None:
+def cancel_after_reading(progress: RunProgress) -> None:
     if progress.rows:
         progress.cancel()
 
@@ -213,7 +213,7 @@ def cancel_after_reading(progress: Progress) -> None:
 def test_a_run_that_did_not_begin_keeps_no_table(config: Path, frame: pd.DataFrame) -> None:
     """While another run of the job is active, the table is deleted again."""
 
-    def run_again(progress: Progress) -> None:
+    def run_again(progress: RunProgress) -> None:
         if progress.rows and not refused:
             with pytest.raises(RunHeld) as caught:
                 run(config, "orders", frame, environ={})
