@@ -30,6 +30,9 @@ PIP_INSTALL := $(VENV)/bin/python -m pip --quiet --quiet --disable-pip-version-c
 # Builds with the tools of the lock file.
 INSTALL_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
+# The time of all files in wheel and sdist where git knows no commit, as in an unpacked sdist: 2020-02-02.
+NO_COMMIT := 1580601600
+
 PIP_TOOLS   := 7.6.2
 PIP_COMPILE := $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
@@ -42,7 +45,7 @@ RULE_TESTS := tests/map tests/limits tests/write/test_judge_*.py tests/write/tes
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-page test check coverage pythons format bench simulate-faults lock clean
+.PHONY: help demo demo-page test check coverage pythons format bench simulate-faults dist lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +86,11 @@ bench: $(VENV)/dev ## measure speed and memory into docs/performance.md; long ni
 
 simulate-faults: $(VENV)/dev ## play SEEDS=1000 histories with random faults and crashes; check the guarantees
 	$(VENV)/bin/python -m tests.simulation --seeds $(SEEDS)
+
+dist: $(VENV)/runtime ## build wheel and sdist into dist/; one commit gives the same bytes everywhere
+	@rm -rf dist
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo $(NO_COMMIT)) \
+		$(VENV)/bin/python -m hatchling build -d dist
 
 lock: $(VENV)/made ## make requirements/*.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	@$(VENV)/bin/python -m venv --clear $(VENV)/lock

@@ -9,7 +9,7 @@ Read in this order:
 - `tables`: the data between the stages
 - `model`, `errors`, `clock`, `resources`, `redact`, `language`: the ground, which imports nothing of ours
 - `simulator`: a local stand-in for the platforms
-- `library`: the Python API
+- `library`: the Python API; `alias`: the wheel's package `backfill`
 
 Imports point down this list; import-linter checks it.
 """

@@ -58,6 +58,12 @@ def development() -> set[str]:
     return package_names(project_file()["project"]["optional-dependencies"]["dev"])
 
 
+def optional() -> set[str]:
+    return {
+        name for extra in project_file()["project"]["optional-dependencies"].values() for name in package_names(extra)
+    }
+
+
 def build() -> set[str]:
     # Hatchling needs editables to install a checkout.
     return package_names([*project_file()["build-system"]["requires"], "editables"])
@@ -91,10 +97,19 @@ def test_every_link_of_a_document_works(document: Path) -> None:
 
 
 def test_every_dependency_has_its_reason() -> None:
-    """Each runtime and development dependency has one line in the decision about dependencies."""
+    """Each dependency, of all extras too, has one line in the decision about dependencies."""
     lines = re.findall(r"^\| `([^`]+)` \|", REASONS.read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert sorted(lines) == sorted(runtime() | development())
+    assert sorted(lines) == sorted(runtime() | optional())
+
+
+def test_the_readme_names_each_extra() -> None:
+    """A user finds each optional part of the program in the README."""
+    extras = set(project_file()["project"]["optional-dependencies"]) - {"dev"}
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+    assert extras == {"airflow", "cluster", "curl", "dagster", "excel", "postgres", "telemetry"}
+    assert {extra for extra in extras if f"`[{extra}]`" not in readme} == set()
 
 
 @pytest.mark.parametrize(

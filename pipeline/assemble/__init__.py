@@ -7,6 +7,7 @@ Read in this order:
 - `system`, `run_options`: the outside world, and the options of a run
 - `opening`, `ledgers`: config and ledger
 - `new_run`, `sender`, `platform`: parts of a run
+- `saved_tables`: DataFrames and Arrow tables as inputs that `resume` can read again
 - `totals`: totals of agreements
 - `reporting`, `page_context`, `protected_files`: the report, and files that it must not overwrite
 

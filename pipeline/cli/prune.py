@@ -4,6 +4,7 @@ import argparse
 from datetime import timedelta
 from typing import Any
 
+from pipeline.assemble.saved_tables import delete_tables
 from pipeline.cli.history import archive
 from pipeline.cli.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
@@ -25,15 +26,16 @@ _MEGABYTE = 1_000_000
 def prune(args: argparse.Namespace) -> int:
     """Delete runs older than --keep days, and deliveries older than --deliveries-older-than, if given."""
     now = SystemClock().now()
-    older = args.deliveries_older_than
-    with archive(args, only_reads=False) as (_, ledger):
+    runs_before, older = now - timedelta(days=args.keep), args.deliveries_older_than
+    with archive(args, only_reads=False) as (config, ledger):
         if ledger is None:
             pruned, space = Pruned(), Space(0, 0, 0)
         else:
             pruned = ledger.prune(
-                runs_before=now - timedelta(days=args.keep),
+                runs_before=runs_before,
                 deliveries_before=None if older is None else now - timedelta(days=older),
             )
+            delete_tables(config, ledger, runs_before)
             space = ledger.give_back_space()
     if args.json:
         print_json(_as_dict(args, pruned, space))

@@ -16,7 +16,7 @@ Imports `tables`, `model`, `errors` and `redact`; nothing else of ours.
 
 from pipeline.report.advice import Step, next_steps
 from pipeline.report.files.folder import make_folder
-from pipeline.report.files.reading import read_outcome
+from pipeline.report.files.reading import outcome_frame, outcome_table, read_outcome
 from pipeline.report.files.record import OUTCOME_COLUMNS, OutcomeFormat
 from pipeline.report.files.rows_to_fix import CSV_NAME
 from pipeline.report.page import PageContext
@@ -37,6 +37,8 @@ __all__ = [
     "Tally",
     "make_folder",
     "next_steps",
+    "outcome_frame",
+    "outcome_table",
     "read_outcome",
     "report_names",
     "write_report",

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from pipeline.errors import LedgerBehind
-from pipeline.library import resume, run_job
+from pipeline.library import resume, run
 from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, balance, order, state
 
@@ -221,8 +221,8 @@ def test_the_python_api_needs_a_resync_too(workspace: Workspace) -> None:
     lose_quota(workspace)
 
     with pytest.raises(LedgerBehind, match=r"backfill\.db-quota is missing"):
-        run_job("backfill.toml", "points")
+        run("backfill.toml", "points")
     with pytest.raises(LedgerBehind, match=r"backfill\.db-quota is missing"):
         resume("backfill.toml")
-    assert run_job("backfill.toml", "points", resync=True).exit_code == 0
+    assert run("backfill.toml", "points", resync=True).exit_code == 0
     assert json.loads((workspace.reports()[-1] / "summary.json").read_bytes())["counts"]["succeeded"] == 1

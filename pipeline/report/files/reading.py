@@ -1,5 +1,6 @@
-"""The outcome file as a DataFrame, for notebooks and scripts."""
+"""Outcomes as a DataFrame or an Arrow table, for notebooks and scripts."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,11 +8,13 @@ import orjson
 
 from pipeline.errors import SourceError
 from pipeline.report.files.csv_lines import unguarded
-from pipeline.report.files.record import MOMENTS, OUTCOME_COLUMNS, WHOLE_NUMBERS, OutcomeFormat
+from pipeline.report.files.record import MOMENTS, OUTCOME_COLUMNS, WHOLE_NUMBERS, OutcomeFormat, columns_of
+from pipeline.tables.outcome_page import OutcomePage
 
-# pandas takes a good part of a second to import, and only `read_outcome` needs it.
+# pandas takes a good part of a second to import, and only these functions need it.
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 def read_outcome(path: Path) -> "pd.DataFrame":
@@ -33,6 +36,27 @@ def read_outcome(path: Path) -> "pd.DataFrame":
         case OutcomeFormat.PARQUET:
             return _typed(_read_parquet(file))
     raise SourceError(f"{file} is not an outcome file; its name must end in {', '.join(OutcomeFormat)}")
+
+
+def outcome_frame(run_id: str, job: str, pages: Iterable[OutcomePage]) -> "pd.DataFrame":
+    """Return outcomes as `read_outcome` does, without a file."""
+    import pandas as pd  # noqa: PLC0415 - see the top
+
+    columns: list[list[object]] = [[] for _ in OUTCOME_COLUMNS]
+    for page in pages:
+        for column, values in zip(columns, columns_of(run_id, job, page), strict=True):
+            column.extend(values)
+    named = zip(OUTCOME_COLUMNS, columns, strict=True)
+    return _typed(pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in named}))
+
+
+def outcome_table(frame: "pd.DataFrame") -> "pa.Table":
+    """Return outcomes as an Arrow table: texts, whole numbers of 64 bits, and times in UTC with milliseconds."""
+    import pyarrow as pa  # noqa: PLC0415 - as pandas
+
+    kinds = dict.fromkeys(WHOLE_NUMBERS, pa.int64()) | dict.fromkeys(MOMENTS, pa.timestamp("ms", "UTC"))
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in OUTCOME_COLUMNS])
+    return pa.Table.from_pandas(frame, schema, preserve_index=False).replace_schema_metadata()
 
 
 def _newest_outcome_file(folder: Path) -> Path:
