@@ -65,7 +65,7 @@ def _about(summary: Summary) -> Iterator[str]:
     if summary.reason:
         yield summary.reason
     yield t("run {run_id}, date {date}", run_id=summary.run_id, date=summary.date or "-")
-    counts = ", ".join(f"{status} {summary.counts[status]:,}" for status in Status if summary.counts[status])
+    counts = ", ".join(f"{status} {rows:,}" for status in Status if (rows := summary.counts.get(status)))
     yield t("{rows} rows: {counts}", rows=f"{summary.rows:,}", counts=counts or "-")
     for group in summary.faults.groups[:_LISTED_FAULTS]:
         # Neither the example's value nor its message: a message leaves the company's network.

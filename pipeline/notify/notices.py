@@ -136,7 +136,8 @@ class Notices:
         if self._metrics_file is not None:
             self._background.start("--metrics-file", partial(self._write_metrics, self._metrics_file))
         if telemetry.otlp_endpoint:
-            self._background.start("OTLP", partial(self._export, telemetry.otlp_endpoint, end, samples))
+            self._background.start("OTLP metrics", partial(self._send_metrics, telemetry.otlp_endpoint, samples))
+            self._background.start("OTLP traces", partial(self._send_trace, telemetry.otlp_endpoint, end))
         if telemetry.openlineage_url:
             self._background.start("OpenLineage", partial(self._emit_end, run, end, inputs))
 
@@ -156,10 +157,15 @@ class Notices:
 
         write_metrics(path, self._samples)
 
-    def _export(self, endpoint: str, end: RunEnd, samples: Sequence[Sample]) -> None:
-        from pipeline.notify.telemetry.otlp import export  # noqa: PLC0415
+    def _send_metrics(self, endpoint: str, samples: Sequence[Sample]) -> None:
+        from pipeline.notify.telemetry.otlp import send_metrics  # noqa: PLC0415
 
-        export(endpoint, end, spans_of(self._entered, end.at), samples)
+        send_metrics(endpoint, samples)
+
+    def _send_trace(self, endpoint: str, end: RunEnd) -> None:
+        from pipeline.notify.telemetry.otlp import send_trace  # noqa: PLC0415
+
+        send_trace(endpoint, end, spans_of(self._entered, end.at))
 
     def _emit_start(self, run: RunRecord, at: datetime) -> None:
         from pipeline.notify.telemetry.lineage import emit, start_event  # noqa: PLC0415

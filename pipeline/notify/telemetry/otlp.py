@@ -1,4 +1,8 @@
-"""Metrics and traces to an OTLP receiver over HTTP, by the SDK of OpenTelemetry (extra `telemetry`)."""
+"""
+Metrics and traces to an OTLP receiver over HTTP, by the SDK of OpenTelemetry (extra `telemetry`).
+
+`endpoint` is the base URL. The variables `OTEL_*` for headers, resource and sampling hold as for each SDK.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,25 +21,13 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 _SCOPE = "backfill"
-# For one request with its retries.
-_TIMEOUT_SECONDS = 5.0
+# For a request and its retry, which comes after about a second.
+_TIMEOUT_SECONDS = 3.0
 
 
-def export(endpoint: str, end: RunEnd, spans: Sequence[Span], samples: Sequence[Sample]) -> None:
-    """
-    Send metrics, and if there are spans the trace of the run. Raises NotSent if the receiver does not take them.
-
-    `endpoint` is the base URL. The variables `OTEL_*` for headers, resource and sampling hold as for each SDK.
-    """
+def send_metrics(endpoint: str, samples: Sequence[Sample]) -> None:
+    """Send the metrics of a run. Raises NotSent if the receiver does not take them."""
     need_extra("opentelemetry.sdk")
-    refused = [] if _send_metrics(endpoint, samples) else ["metrics"]
-    if spans and end.run_id is not None and not _send_trace(endpoint, end, spans):
-        refused.append("traces")
-    if refused:
-        raise NotSent(t("{what} were not taken", what=", ".join(refused)))
-
-
-def _send_metrics(endpoint: str, samples: Sequence[Sample]) -> bool:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult  # noqa: PLC0415
@@ -49,13 +41,15 @@ def _send_metrics(endpoint: str, samples: Sequence[Sample]) -> bool:
             gauge.set(sample.value, dict(sample.labels))
     data = reader.get_metrics_data()
     provider.shutdown()
-    if data is None:
-        return True  # OTEL_SDK_DISABLED
-    exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", timeout=_TIMEOUT_SECONDS)
-    return exporter.export(data) is MetricExportResult.SUCCESS
+    # With OTEL_SDK_DISABLED there is nothing to send.
+    if data is not None:
+        exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", timeout=_TIMEOUT_SECONDS)
+        _check_taken(exporter.export(data) is MetricExportResult.SUCCESS)
 
 
-def _send_trace(endpoint: str, end: RunEnd, spans: Sequence[Span]) -> bool:
+def send_trace(endpoint: str, end: RunEnd, spans: Sequence[Span]) -> None:
+    """Send the trace of a run, with a span for each phase. Raises NotSent if the receiver does not take it."""
+    need_extra("opentelemetry.sdk")
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult  # noqa: PLC0415
@@ -81,10 +75,15 @@ def _send_trace(endpoint: str, end: RunEnd, spans: Sequence[Span]) -> bool:
     run.end(_nanoseconds(spans[-1].end))
     recorded = finished.get_finished_spans()
     provider.shutdown()
-    if not recorded:
-        return True  # sampled out, or OTEL_SDK_DISABLED
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_TIMEOUT_SECONDS)
-    return exporter.export(recorded) is SpanExportResult.SUCCESS
+    # There are none if the run is not sampled, or with OTEL_SDK_DISABLED.
+    if recorded:
+        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_TIMEOUT_SECONDS)
+        _check_taken(exporter.export(recorded) is SpanExportResult.SUCCESS)
+
+
+def _check_taken(is_taken: bool, /) -> None:
+    if not is_taken:
+        raise NotSent(t("the receiver did not take it"))
 
 
 def trace_id_of(run_id: str) -> int:
