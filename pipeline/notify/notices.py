@@ -113,7 +113,8 @@ class Notices:
         end = RunEnd(
             job=job,
             exit_code=exit_code_of_error(error),
-            before=self._before,
+            # The ledger does not know of commands that failed before their run.
+            before=None if self._run is None else self._before,
             at=self._clock.now(),
             run_id=None if self._run is None else self._run.run_id,
             error=text,
@@ -127,7 +128,7 @@ class Notices:
         if self._run is not None:
             self._start_telemetry(self._run, end, inputs)
         for fault in self._background.wait(self._seconds):
-            self._warn(t("not sent to {fault}; the run is not affected", fault=fault))
+            self._warn(t("{fault}; the run is not affected", fault=fault))
         self._job, self._run = None, None
 
     def _start_telemetry(self, run: RunRecord, end: RunEnd, inputs: Sequence[InputRecord]) -> None:
@@ -147,7 +148,7 @@ class Notices:
 
         message, now = message_of(end), self._clock.now()
         if isinstance(receiver, MailReceiver):
-            name = f"{end.run_id or end.job}.{now.timestamp():.6f}"
+            name = f"{end.run_id or 'no-run'}.{now.timestamp():.6f}"
             mail.send_mail(receiver, mail.mail_of(receiver, message, now, name))
         else:
             web.send(receiver, robots.request_of(receiver, message, end, now))

@@ -44,7 +44,9 @@ def send_metrics(endpoint: str, samples: Sequence[Sample]) -> None:
     # With OTEL_SDK_DISABLED there is nothing to send.
     if data is not None:
         exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", timeout=_TIMEOUT_SECONDS)
-        _check_taken(exporter.export(data) is MetricExportResult.SUCCESS)
+        is_taken = exporter.export(data) is MetricExportResult.SUCCESS
+        exporter.shutdown()
+        _check_taken(is_taken)
 
 
 def send_trace(endpoint: str, end: RunEnd, spans: Sequence[Span]) -> None:
@@ -78,10 +80,12 @@ def send_trace(endpoint: str, end: RunEnd, spans: Sequence[Span]) -> None:
     # There are none if the run is not sampled, or with OTEL_SDK_DISABLED.
     if recorded:
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_TIMEOUT_SECONDS)
-        _check_taken(exporter.export(recorded) is SpanExportResult.SUCCESS)
+        is_taken = exporter.export(recorded) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+        _check_taken(is_taken)
 
 
-def _check_taken(is_taken: bool, /) -> None:
+def _check_taken(is_taken: bool) -> None:
     if not is_taken:
         raise NotSent(t("the receiver did not take it"))
 
