@@ -16,17 +16,22 @@ class Background:
     The threads end with the process, so a task that hangs holds nothing up.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, new_thread: Callable[..., Thread] = Thread) -> None:
         self._clock = clock
+        self._new_thread = new_thread
         self._threads: dict[str, Thread] = {}
         self._faults: SimpleQueue[str] = SimpleQueue()
 
     def start(self, name: str, task: Callable[[], None]) -> None:
         """Start a task; `name` names its receiver in faults."""
         before = self._threads.get(name)
-        thread = Thread(target=self._run, args=(name, task, before), name=name, daemon=True)
-        self._threads[name] = thread
-        thread.start()
+        thread = self._new_thread(target=self._run, args=(name, task, before), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._faults.put(t("{receiver}: {fault}", receiver=name, fault=t("this machine has no thread left")))
+        else:
+            self._threads[name] = thread
 
     def wait(self, seconds: float) -> list[str]:
         """Wait for all tasks, at most for some seconds. Return the faults of those that failed or go on."""

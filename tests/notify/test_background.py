@@ -54,6 +54,21 @@ def test_tasks_of_one_name_run_in_order() -> None:
     assert (background.wait(10), order) == ([], ["begin", "end"])
 
 
+class NoThread(threading.Thread):
+    """A thread of a machine that has none left."""
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_machine_without_threads_is_a_fault() -> None:
+    """The run that starts a task goes on."""
+    background = Background(SystemClock(), NoThread)
+    background.start("team", lambda: None)
+
+    assert background.wait(10) == ["team: this machine has no thread left"]
+
+
 def test_nothing_to_wait_for_takes_no_time() -> None:
     """Without tasks there are no faults."""
     assert Background(SystemClock()).wait(10) == []

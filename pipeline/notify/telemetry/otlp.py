@@ -81,7 +81,7 @@ def send_trace(endpoint: str, end: RunEnd, spans: Sequence[Span]) -> None:
     if recorded:
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_TIMEOUT_SECONDS)
         is_taken = exporter.export(recorded) is SpanExportResult.SUCCESS
-        exporter.shutdown()
+        exporter.shutdown()  # type: ignore[no-untyped-call]
         _check_taken(is_taken)
 
 
