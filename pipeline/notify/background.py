@@ -40,7 +40,8 @@ class Background:
             thread.join(max(0.0, end - self._clock.steady()))
         late = [name for name, thread in self._threads.items() if thread.is_alive()]
         self._threads = {}
-        faults = list(self._taken())
+        # Several tasks of one name fail alike.
+        faults = list(dict.fromkeys(self._taken()))
         return faults + [t("{receiver}: no end after {seconds} s", receiver=n, seconds=f"{seconds:g}") for n in late]
 
     def _taken(self) -> list[str]:

@@ -66,13 +66,13 @@ def _about(summary: Summary) -> Iterator[str]:
         yield summary.reason
     yield t("run {run_id}, date {date}", run_id=summary.run_id, date=summary.date or "-")
     counts = ", ".join(f"{status} {rows:,}" for status in Status if (rows := summary.counts.get(status)))
-    yield t("{rows} rows: {counts}", rows=f"{summary.rows:,}", counts=counts or "-")
+    yield t("rows: {rows} ({counts})", rows=f"{summary.rows:,}", counts=counts or "-")
     for group in summary.faults.groups[:_LISTED_FAULTS]:
         # Neither the example's value nor its message: a message leaves the company's network.
         kind = group.kind
         yield f"- {group.rows:,} {kind.status} {kind.code} {shown_heading(kind.column or kind.field or '')}".rstrip()
     if summary.left:
-        yield t("{rows} rows are left", rows=f"{summary.left:,}")
+        yield t("rows left: {rows}", rows=f"{summary.left:,}")
     yield t("report: {folder}", folder=summary.report)
 
 

@@ -64,10 +64,10 @@ def test_a_message_about_rows_left_has_counts_faults_and_next_steps() -> None:
         (
             "Run finished: some rows need attention.",
             f"run {RUN_ID}, date 2024-05-01",
-            "1,010 rows: succeeded 1,000, invalid 8, unknown 2",
+            "rows: 1,010 (succeeded 1,000, invalid 8, unknown 2)",
             "- 8 invalid field_invalid 实付金额",
             "- 2 unknown timeout",
-            "10 rows are left",
+            "rows left: 10",
             f"report: reports/{RUN_ID}",
             "Send 2 rows again",
             f"  backfill rerun {RUN_ID}",
@@ -102,7 +102,7 @@ def test_a_message_is_in_the_language_of_the_process() -> None:
         (
             "运行完成：所有行都已成功或已跳过。",
             f"运行 {RUN_ID}，日期 2024-05-01",
-            "共 1,010 行：succeeded 1,000, invalid 8, unknown 2",
+            "行数：1,010（succeeded 1,000, invalid 8, unknown 2）",
             f"报告：reports/{RUN_ID}",
         ),
     )

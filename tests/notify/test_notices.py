@@ -199,7 +199,7 @@ def test_telemetry_that_is_down_is_a_warning(tmp_path: Path, ledger: Ledger) -> 
             notices.entered(Phase.CONCLUDED)
             notices.ended(files(tmp_path), ledger)
 
-    assert sorted(set(warnings)) == [
+    assert sorted(warnings) == [
         "OTLP metrics: the receiver did not take it; the run is not affected",
         "OTLP traces: the receiver did not take it; the run is not affected",
         "OpenLineage: ValueError; the run is not affected",
