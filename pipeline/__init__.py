@@ -4,6 +4,7 @@ backfill: sends nightly batches of loyalty data to Alipay Zhima Go and WeChat Pa
 Read in this order:
 
 - `cli` -> `assemble` -> `run`: the command, the parts it needs, and stage -> deliver -> conclude
+- `notify`: what others learn of a run: messages, metrics, traces, lineage events
 - `read`, `map`, `write`: the stages; none imports another
 - `settings`: the config; `signing`, `limits`, `ledger`, `report`, `engines`: services
 - `tables`: the data between the stages

@@ -48,3 +48,13 @@ class LedgerBehind(LedgerError):
 
 class RunHeld(LedgerError):
     """Another run of the same job is active; the message names the process."""
+
+
+def exit_code_of_error(error: Exception) -> int:
+    """Return the exit code of a command that ends with this error: 1, 2 or 6."""
+    if isinstance(error, RunHeld):
+        return 6
+    is_users_fault = isinstance(error, SettingsError | SourceError) or (
+        isinstance(error, LedgerError) and error.users_fault
+    )
+    return 2 if is_users_fault else 1

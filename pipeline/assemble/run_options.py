@@ -17,7 +17,8 @@ class RunOptions:
     Options of the command line; None is not given.
 
     `day` fills `{date}` in input names. `until` has a time zone. `resume` keeps the run's `max_failures` and
-    `max_invalid` unless given again. `resync` is for `run` only.
+    `max_invalid` unless given again. `resync` is for `run` only. A `metrics_file` that would overwrite a file of the
+    user is refused; the caller writes it.
     """
 
     day: date | None = None
@@ -28,6 +29,7 @@ class RunOptions:
     report: Path | None = None
     outcome_format: OutcomeFormat = OutcomeFormat.CSV
     resync: bool = False
+    metrics_file: Path | None = None
 
     @property
     def kept(self) -> Mapping[str, str]:

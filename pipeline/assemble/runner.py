@@ -161,10 +161,15 @@ class Runner:
         return files
 
     def _protect_files(self, options: RunOptions, inputs: Sequence[str] = ()) -> None:
-        """Raise SettingsError if the report would overwrite a file of the user."""
+        """Raise SettingsError if report or metrics would overwrite a file of the user."""
+        if options.report is None and options.metrics_file is None:
+            return
+        protected = ProtectedFiles(self.config, self.ledger, inputs)
         if options.report is not None:
             targets = [options.report / name for name in report_names(options.outcome_format)]
-            ProtectedFiles(self.config, self.ledger, inputs).check(targets, f"--report {options.report}")
+            protected.check(targets, f"--report {options.report}")
+        if options.metrics_file is not None:
+            protected.check([options.metrics_file], f"--metrics-file {options.metrics_file}", what="file")
 
     def _merchant(self, job: Job) -> str:
         return merchant_of(self.config.accounts[job.account])

@@ -48,6 +48,9 @@ def set_up_logs(log_format: str, secrets: Iterable[str] = ()) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # urllib3 would log host and path of every request.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    # The run's own warning says what these would say.
+    for name in ("opentelemetry", "openlineage"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def log_at_once(text: str, log_format: str) -> None:

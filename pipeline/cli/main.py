@@ -10,12 +10,12 @@ from typing import cast
 from pipeline.cli.parser import build_parser
 from pipeline.cli.streams import output_streams
 from pipeline.engines.garbage import collect_rarely
-from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
+from pipeline.errors import PipelineError, SettingsError, exit_code_of_error
 from pipeline.language import t
 from pipeline.redact import visible
 
 # Exit codes.
-PROGRAM_FAULT, USER_FAULT, INTERRUPTED, JOB_IS_ACTIVE = 1, 2, 5, 6
+PROGRAM_FAULT, INTERRUPTED = 1, 5
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -49,7 +49,9 @@ def _execute(args: argparse.Namespace, find: Callable[[str], Command]) -> int:
     try:
         return find(args.command)(args)
     except PipelineError as exc:
-        return _print_errors(args, _exit_code(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)])
+        return _print_errors(
+            args, exit_code_of_error(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)]
+        )
     except KeyboardInterrupt:
         # After a run has begun, signals drain it instead.
         return _print_errors(args, INTERRUPTED, [t("interrupted; nothing was sent")])
@@ -64,13 +66,6 @@ def _report_lost_output(args: argparse.Namespace, exit_code: int, cause: str) ->
         return _print_errors(args, PROGRAM_FAULT, [f"{error}; free space, then run the command again"])
     advice = "the work and its report are complete; `backfill show` prints the summary again"
     return _print_errors(args, exit_code, [f"{error}; {advice}"])
-
-
-def _exit_code(exc: PipelineError) -> int:
-    if isinstance(exc, RunHeld):
-        return JOB_IS_ACTIVE
-    is_users_fault = isinstance(exc, SettingsError | SourceError) or (isinstance(exc, LedgerError) and exc.users_fault)
-    return USER_FAULT if is_users_fault else PROGRAM_FAULT
 
 
 def find_command(name: str) -> Command:

@@ -239,6 +239,12 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("csv", "parquet", "jsonl"), default="csv", help="format of the outcome file"
     )
+    parser.add_argument(
+        "--metrics-file",
+        type=Path,
+        metavar="PATH",
+        help="write metrics of the run for Prometheus (docs/how-to/metrics.md)",
+    )
     parser.add_argument("--json", action="store_true", help="print only the summary, as one JSON object")
     parser.add_argument("--no-progress", action="store_true", help="show no progress; logs stay on stderr")
     _add_log_format(parser)

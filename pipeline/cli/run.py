@@ -27,6 +27,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
+from pipeline.notify.notices import Notices
 from pipeline.report import OutcomeFormat, ReportFiles
 from pipeline.run.events import RunEvents
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
@@ -38,6 +39,7 @@ MakeSystem = Callable[[Clock], System]
 def run(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     """Run a job."""
     with _command(args, make_system, args.job) as command:
+        command.notices.expect(args.job, command.ledger)
         if not args.resync:
             command.ledger.refuse_if_behind()
         files = command.runner.run(args.job, args.inputs, command.options_for(args.job))
@@ -49,6 +51,7 @@ def resume(args: argparse.Namespace, make_system: MakeSystem = System.real) -> i
     with _command(args, make_system) as command:
         command.ledger.refuse_if_behind()
         record = command.ledger.find(args.run)
+        command.notices.expect(record.job, command.ledger)
         return command.print_report(command.runner.resume(record, command.options_for(record.job)))
 
 
@@ -57,6 +60,7 @@ def rerun(args: argparse.Namespace, make_system: MakeSystem = System.real) -> in
     with _command(args, make_system) as command:
         command.ledger.refuse_if_behind()
         parent = command.ledger.find(args.run)
+        command.notices.expect(parent.job, command.ledger)
         chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
         selection = Selection(chosen, frozenset(args.code), args.new_keys, args.limit)
         files = command.runner.rerun(parent, selection, command.options_for(parent.job))
@@ -98,29 +102,39 @@ def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | 
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
         system = make_system(clock)
-        ledger = open_the_ledger(config, clock, open_ledger=system.open_ledger)
-        command = _Command(args, config, ledger, system, active)
-        try:
-            yield command
-        finally:
-            command.progress.end()
-            ledger.close()
+        metrics_file = args.metrics_file and args.metrics_file.absolute()
+        with Notices(config, clock, log.warning, job=only_job, metrics_file=metrics_file) as notices:
+            ledger = open_the_ledger(config, clock, open_ledger=system.open_ledger)
+            command = _Command(args, config, ledger, system, active, notices)
+            try:
+                yield command
+            finally:
+                command.progress.end()
+                ledger.close()
 
 
 class _Command:
     """A command that executes one run: its runner and progress, and what it prints at the end."""
 
     def __init__(
-        self, args: argparse.Namespace, config: Config, ledger: Ledger, system: System, active: list[RunControl]
+        self,
+        args: argparse.Namespace,
+        config: Config,
+        ledger: Ledger,
+        system: System,
+        active: list[RunControl],
+        notices: Notices,
     ) -> None:
         self._args = args
         self._config = config
         self._clock = system.clock
         self._active = active
         self.ledger = ledger
+        self.notices = notices
         self.progress = Progress(system.clock, shown=not args.no_progress)
         events = RunEvents(
             begun=self._begun,
+            entered=notices.entered,
             staged=self.progress.staged,
             tick=self.progress.tick,
             log=log.info,
@@ -142,6 +156,7 @@ class _Command:
             report=args.report and args.report.absolute(),
             outcome_format=OutcomeFormat(args.format),
             resync=vars(args).get("resync", False),
+            metrics_file=args.metrics_file and args.metrics_file.absolute(),
         )
 
     def print_report(self, files: ReportFiles | NothingDone) -> int:
@@ -156,10 +171,12 @@ class _Command:
             sys.stdout.write(files.summary.as_json().decode())
         else:
             print_summary(files.summary, files.next_steps)
+        self.notices.ended(files, self.ledger)
         return files.summary.exit_code
 
     def _begun(self, run: RunRecord, control: RunControl) -> None:
         self._active.append(control)
+        self.notices.begun(run)
         self.progress.follow(control)
         log.info("run %s of job %s", run.run_id, run.job)
 

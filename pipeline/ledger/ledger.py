@@ -134,6 +134,10 @@ class Ledger:
         """Return the newest runs, newest first."""
         return self._file.read(lambda c: runs.recent(c, limit))
 
+    def last_of(self, job: str) -> RunRecord | None:
+        """Return the newest run of a job; None if there is none."""
+        return self._file.read(lambda c: runs.last_of(c, job))
+
     def inputs(self, run: RunRecord) -> list[InputRecord]:
         """Return a run's input files."""
         return self._file.read(lambda c: inputs.inputs_of(c, run))

@@ -14,7 +14,7 @@ from typing import Self
 
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError, SourceError
-from pipeline.ledger.records import RunRecord, RunState
+from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
 from pipeline.map import rekey, retarget
@@ -99,6 +99,7 @@ class Run:
         """Send the staged rows, until all have an outcome or the run is drained."""
         if not self._is_ready:
             return
+        self.events.entered(Phase.DELIVERING)
         with suppress(Drained):
             self.control.check_running()
             started = self.clock.steady()
@@ -111,6 +112,7 @@ class Run:
 
     def conclude(self) -> ReportFiles:
         """Settle the rows that were not reached, write the report, and record the exit code."""
+        self.events.entered(Phase.CONCLUDED)
         for note in self.sender.notes():
             self.events.log(note)
         record = self._conclude()

@@ -9,7 +9,8 @@ Read in this order:
 4. `table`, `wording`: one table of the config, and how its faults are worded.
 5. `jobs/`: what a job says. `accounts/`: accounts with their keys. `ledger`: where the ledger is.
 6. `key_material`: keys and secrets from files and environment variables.
-7. `cautions`: warnings that do not stop a run, and the texts that logs must mask.
+7. `receivers/`: who gets messages, metrics, traces and lineage events.
+8. `cautions`: warnings that do not stop a run, and the texts that logs must mask.
 
 It imports `signing` (to load and check keys), `model`, `errors`, `resources`, and no other room.
 """
@@ -23,8 +24,15 @@ from pipeline.settings.model import (
     BrandAccount,
     Config,
     Job,
+    MailReceiver,
+    MailTls,
+    Receiver,
+    ReceiverType,
+    Telemetry,
     TransportName,
+    WebReceiver,
     WechatAccount,
+    When,
 )
 
 __all__ = [
@@ -34,8 +42,15 @@ __all__ = [
     "BrandAccount",
     "Config",
     "Job",
+    "MailReceiver",
+    "MailTls",
+    "Receiver",
+    "ReceiverType",
+    "Telemetry",
     "TransportName",
+    "WebReceiver",
     "WechatAccount",
+    "When",
     "load",
     "secrets",
     "warnings",

@@ -2,7 +2,7 @@
 
 import base64
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -10,11 +10,13 @@ from urllib.parse import unquote, urlsplit
 from cryptography import x509
 
 from pipeline.settings.jobs.zones import reversed_offset
-from pipeline.settings.model import Account, AlipayAccount, Config, WechatAccount
+from pipeline.settings.model import Account, AlipayAccount, Config, Receiver, WebReceiver, WechatAccount
 from pipeline.settings.wording import quoted
 
 SOON = timedelta(days=30)
 """How long before a certificate expires a warning is given."""
+
+_SHORTEST_TOKEN = 16
 
 
 def warnings(config: Config, *, at: datetime) -> list[str]:
@@ -22,6 +24,8 @@ def warnings(config: Config, *, at: datetime) -> list[str]:
     found = list(_about_config(config))
     for account in config.accounts.values():
         found += _about_account(f"{config.path} [accounts.{quoted(account.name)}]", account, at)
+    for receiver in config.receivers:
+        found += _about_files(f"{config.path} [notify.{quoted(receiver.name)}]", receiver.secret_files)
     return found
 
 
@@ -40,10 +44,14 @@ def _about_config(config: Config) -> Iterator[str]:
         yield f"{config.path} [accounts.{quoted(name)}]: no job uses it, so its keys are not checked"
 
 
-def _about_account(where: str, account: Account, at: datetime) -> Iterator[str]:
-    for file in account.secret_files:
+def _about_files(where: str, secret_files: Iterable[Path]) -> Iterator[str]:
+    for file in secret_files:
         if _mode(file) & (stat.S_IRWXG | stat.S_IRWXO):
             yield f"{where}: users other than its owner may open {file}; run chmod 600 on it"
+
+
+def _about_account(where: str, account: Account, at: datetime) -> Iterator[str]:
+    yield from _about_files(where, account.secret_files)
     for key, certificates in _certificates(account):
         # Of several certificates the last one counts: the others are about to be replaced by it.
         expiry = max((one.not_valid_after_utc for one in certificates), default=None)
@@ -70,7 +78,10 @@ def _mode(path: Path) -> int:
 
 def secrets(config: Config) -> tuple[str, ...]:
     """Return the texts that logs must mask. Private keys are not among them: they never become text."""
-    return tuple(dict.fromkeys(text for account in config.accounts.values() for text in _secret_texts(account)))
+    found = [text for account in config.accounts.values() for text in _secret_texts(account)]
+    found += [text for receiver in config.receivers for text in _receiver_texts(receiver)]
+    found += filter(None, [config.telemetry.openlineage_api_key])
+    return tuple(dict.fromkeys(found))
 
 
 def _secret_texts(account: Account) -> Iterator[str]:
@@ -81,6 +92,23 @@ def _secret_texts(account: Account) -> Iterator[str]:
             yield account.app_auth_token
     elif isinstance(account, WechatAccount) and account.apiv3_key is not None:
         yield account.apiv3_key.decode()
-    password = urlsplit(account.proxy or "").password
+    yield from _proxy_texts(account.proxy)
+
+
+def _receiver_texts(receiver: Receiver) -> Iterator[str]:
+    if isinstance(receiver, WebReceiver):
+        # The token of a robot is in the path or the query of its URL. A short path is no token, but may be a word.
+        parts = urlsplit(receiver.url)
+        yield receiver.url
+        yield from (text for text in (parts.query, parts.path) if len(text) >= _SHORTEST_TOKEN)
+        if receiver.secret is not None:
+            yield receiver.secret
+        yield from _proxy_texts(receiver.proxy)
+    elif receiver.password is not None:
+        yield receiver.password
+
+
+def _proxy_texts(proxy: str | None) -> Iterator[str]:
+    password = urlsplit(proxy or "").password
     if password:
         yield from (password, unquote(password))

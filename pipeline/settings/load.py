@@ -14,6 +14,8 @@ from pipeline.settings.jobs.job import read_job
 from pipeline.settings.key_material import LoadContext
 from pipeline.settings.ledger import read_ledger_path
 from pipeline.settings.model import Account, AccountKind, Config, Job
+from pipeline.settings.receivers.notify import read_receivers
+from pipeline.settings.receivers.telemetry import read_telemetry
 from pipeline.settings.structure import check_structure
 from pipeline.settings.table import Table
 from pipeline.settings.wording import did_you_mean, listed, quoted
@@ -41,8 +43,8 @@ def load(
     """
     Return the config. The keys of accounts that its jobs use are read; with `only_job`, of that job's account only.
 
-    Without `with_keys` no key is read and `accounts` is empty; commands that send nothing need no more. Raises
-    SettingsError with every fault of the file and of those keys at the moment `at`.
+    Without `with_keys` no key is read, and `accounts` and `receivers` are empty; commands that send nothing need no
+    more. Raises SettingsError with every fault of the file and of those keys at the moment `at`.
     """
     checked, faults = check_structure(read_document(path), str(path))
     config = Table(str(path), (), checked, faults)
@@ -62,6 +64,8 @@ def load(
     opened = {
         name: _OPEN[kind](tables[name], context) for name, kind in kinds.items() if name in used and kind is not None
     }
+    receivers = read_receivers(config.table("notify"), jobs, context) if with_keys else ()
+    telemetry = read_telemetry(config.table("telemetry"), environ)
     if faults:
         raise SettingsError(faults)
     idle = tables.keys() - {job.account for job in jobs.values()}
@@ -71,12 +75,18 @@ def load(
         accounts=MappingProxyType({name: account for name, account in opened.items() if account is not None}),
         jobs=MappingProxyType(jobs),
         unused_accounts=tuple(sorted(idle)),
-        key_files=tuple(context.folder / name for table in tables.values() for name in _named_files(table)),
+        key_files=tuple(
+            context.folder / name
+            for table in [*tables.values(), *config.table("notify").tables()]
+            for name in _named_files(table)
+        ),
+        receivers=receivers,
+        telemetry=telemetry,
     )
 
 
-def _named_files(account: Table) -> list[str]:
-    named = (value for key, value in account.values.items() if key.endswith("_file") and value is not None)
+def _named_files(table: Table) -> list[str]:
+    named = (value for key, value in table.values.items() if key.endswith("_file") and value is not None)
     return [name for value in named for name in ([value] if isinstance(value, str) else value)]
 
 

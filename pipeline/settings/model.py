@@ -163,13 +163,94 @@ class Job:
         return float(f"{self.rate * self.share:.9g}")
 
 
+class ReceiverType(StrEnum):
+    """What receives messages: a group robot, any web server, or a mail server."""
+
+    DINGTALK = "dingtalk"
+    WECOM = "wecom"
+    FEISHU = "feishu"
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
+class When(StrEnum):
+    """After which runs of a job a message is sent: those that end otherwise than the one before, failed ones, all."""
+
+    CHANGE = "change"
+    FAILURE = "failure"
+    ALWAYS = "always"
+
+
+class MailTls(StrEnum):
+    """How the connection to a mail server is encrypted."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class WebReceiver:
+    """
+    A robot or web server that receives messages about some jobs.
+
+    The URL is a secret, because a robot's URL holds its token. `secret` signs messages to DingTalk and Feishu; None
+    means unsigned. `proxy`, `ca_bundle_file` and `secret_files` are as in `AlipayAccount`.
+    """
+
+    name: str
+    type: ReceiverType
+    when: When
+    jobs: frozenset[str]
+    url: str = field(repr=False)
+    secret: str | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle_file: Path | None = None
+    secret_files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MailReceiver:
+    """A mail server that receives messages about some jobs, with their sender and recipients."""
+
+    name: str
+    when: When
+    jobs: frozenset[str]
+    host: str
+    port: int
+    tls: MailTls
+    user: str | None
+    password: str | None = field(repr=False)
+    sender: str
+    recipients: tuple[str, ...]
+    ca_bundle_file: Path | None = None
+    secret_files: tuple[Path, ...] = ()
+
+
+Receiver = WebReceiver | MailReceiver
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """
+    Where metrics, traces (OTLP) and lineage events (OpenLineage) go; None is nowhere.
+
+    The values come from the config, else from the environment. `namespace` is that of jobs in lineage events.
+    """
+
+    otlp_endpoint: str | None = None
+    openlineage_url: str | None = None
+    openlineage_api_key: str | None = field(default=None, repr=False)
+    namespace: str = "backfill"
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """
     A config file without a fault.
 
     `accounts` holds the accounts whose keys were read; `unused_accounts` names those that no job uses. `key_files` are
-    all files that accounts name.
+    all files that accounts and receivers name. `receivers` is empty if no key was read.
     """
 
     path: Path
@@ -178,6 +259,8 @@ class Config:
     jobs: Mapping[str, Job]
     unused_accounts: tuple[str, ...] = ()
     key_files: tuple[Path, ...] = ()
+    receivers: tuple[Receiver, ...] = ()
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     @property
     def folder(self) -> Path:

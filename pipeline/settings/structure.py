@@ -13,7 +13,7 @@ from pipeline.settings.table import place
 from pipeline.settings.wording import did_you_mean, listed, nearest, quoted
 
 _SCHEMA = "config.json"
-_SECRETS = ("private_key", "encrypt_key", "app_auth_token", "apiv3_key")
+_SECRETS = ("private_key", "encrypt_key", "app_auth_token", "apiv3_key", "url", "secret", "password")
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
 
 TablePath = tuple[str, ...]
@@ -51,7 +51,7 @@ def _unknown_keys(error: ValidationError, keys: Iterable[str], checked: dict[str
     for key in keys:
         value = table.pop(key)
         faults.append(f"{place(file, path, key)}: {_advice(key, path, known, value)}")
-        meant = f"{key}_file" if key in _SECRETS else nearest(key, known)
+        meant = f"{key}_file" if key in _SECRETS and f"{key}_file" in known else nearest(key, known)
         if meant is not None:
             table.setdefault(meant, None)
     return faults

@@ -91,6 +91,16 @@ def test_a_run_that_has_changed_since_is_not_resumed(new_job: NewJobRuns, opens:
         opens().resume(seen, orders.owner)
 
 
+def test_the_last_run_of_a_job_is_found(new_job: NewJobRuns, opens: Opens) -> None:
+    """Its newest run, whatever other jobs did since; none if the job never ran."""
+    orders = new_job()
+    orders.run(order("A"))
+    last = orders.run(order("B"))
+
+    assert opens().last_of(last.job) == last
+    assert opens().last_of("another") is None
+
+
 def test_a_killed_run_is_resumed_with_its_doubt(new_job: NewJobRuns, opens: Opens) -> None:
     """A killed run can be resumed, and so can one that is cut off again in doubt."""
     orders = new_job()

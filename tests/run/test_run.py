@@ -113,6 +113,7 @@ class Scene:
     throttled: int = 3
     notes: Sequence[str] = ()
     logged: list[str] = field(default_factory=list)
+    entered: list[Phase] = field(default_factory=list)
     tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
@@ -136,7 +137,7 @@ class Scene:
             control=self.control,
             report=Report(self),
             clock=self.harness.clock,
-            events=RunEvents(tick=self.tick, log=self.logged.append),
+            events=RunEvents(entered=self.entered.append, tick=self.tick, log=self.logged.append),
         )
         with run:
             if act is None:
@@ -178,6 +179,13 @@ def test_notes_are_logged_once_sending_is_over(scene: Scene) -> None:
     scene.execute(lambda: scene.stage("A"))
 
     assert scene.logged == ["open the switch"]
+
+
+def test_a_run_says_which_phase_it_enters(scene: Scene) -> None:
+    """It delivers what was staged, then concludes."""
+    scene.execute(lambda: scene.stage("A"))
+
+    assert scene.entered == [Phase.DELIVERING, Phase.CONCLUDED]
 
 
 def test_a_run_that_completes(scene: Scene) -> None:

@@ -35,8 +35,8 @@ DIGESTS = {"lane", "card", "digest"}
 # Names of fields with rows, bodies, answers, secrets and texts of a user.
 PRIVATE = {
     "apiv3_key", "app_auth_token", "body", "cells", "constants", "content", "data", "encrypt_key", "environ",
-    "fields", "headers", "inputs", "node", "options", "otherwise", "partitions", "private", "private_key", "proxy",
-    "sign", "target", "values",
+    "fields", "headers", "inputs", "node", "openlineage_api_key", "options", "otherwise", "partitions", "password",
+    "private", "private_key", "proxy", "secret", "sign", "target", "url", "values",
 }  # fmt: skip
 # File names, as reports show them, and names of fields.
 SHOWABLE = {"pipeline.report.summary.Summary.inputs", "pipeline.run.input_columns.InputColumns.constants"}

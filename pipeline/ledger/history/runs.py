@@ -40,6 +40,8 @@ _BY_PREFIX = f"SELECT {_COLUMNS} FROM runs WHERE substr(run_id, 1, length(?)) = 
 _WITH_NUMBERS = f"SELECT {_COLUMNS} FROM runs WHERE run_no IN (SELECT value FROM json_each(?)) ORDER BY run_no"
 # The newest runs, newest first.
 _RECENT = f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT ?"
+# The newest run of a job.
+_LAST_OF_JOB = f"SELECT {_COLUMNS} FROM runs WHERE job = ? ORDER BY run_no DESC LIMIT 1"
 # Open a run again: in staging, if it ended there, else in delivering.
 _REOPEN = """
 UPDATE runs SET state = NULL, exit_code = NULL, reason = NULL, finished_at = NULL,
@@ -134,6 +136,12 @@ def with_numbers(connection: sqlite3.Connection, run_nos: Iterable[int]) -> list
 def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
     """Return the newest runs, newest first; all of them if `limit` is -1."""
     return [_record(line) for line in connection.execute(_RECENT, (limit,))]
+
+
+def last_of(connection: sqlite3.Connection, job: str) -> RunRecord | None:
+    """Return the newest run of a job; None if there is none."""
+    line = connection.execute(_LAST_OF_JOB, (job,)).fetchone()
+    return None if line is None else _record(line)
 
 
 def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:

@@ -17,13 +17,19 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 def check_url(table: Table, key: str) -> None:
     """Report a URL that names no host, or that would send requests unencrypted over a network."""
     text = table.text(key)
-    if text is None:
-        return
+    fault = None if text is None else url_fault(text)
+    if fault is not None:
+        table.fault(key, fault)
+
+
+def url_fault(text: str) -> str | None:
+    """Return why a URL names no host, or would send requests unencrypted over a network; None if it does neither."""
     parts = _split(text)
     if parts is None:
-        table.fault(key, "must name a host, and a port from 1 to 65535 if any")
-    elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        table.fault(key, "http is for this machine only (localhost, 127.0.0.0/8, ::1); write https")
+        return "must name a host, and a port from 1 to 65535 if any"
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return "http is for this machine only (localhost, 127.0.0.0/8, ::1); write https"
+    return None
 
 
 def url(table: Table, key: str, default: str) -> str:
@@ -86,7 +92,8 @@ def _split(text: str) -> SplitResult | None:
     return parts if is_valid else None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -102,7 +109,7 @@ def _is_direct(base_url: str, environ: Mapping[str, str]) -> bool:
     entries = [entry.strip().casefold().lstrip(".") for entry in listed.split(",")]
     names = [host, f"{host}:{port}"]
     by_name = any(name == entry or name.endswith(f".{entry}") for name in names for entry in entries if entry)
-    return _is_loopback(host) or "*" in entries or by_name
+    return is_loopback(host) or "*" in entries or by_name
 
 
 def _first(variables: tuple[str, ...], environ: Mapping[str, str]) -> str | None:
