@@ -93,7 +93,7 @@ lock: $(VENV)/made ## make requirements/*.lock from pyproject.toml; UPGRADE=--up
 	@$(PIP_COMPILE) -c requirements/dev.lock -o requirements/runtime.lock pyproject.toml
 	@$(PIP_COMPILE) -c requirements/dev.lock --only-build-deps --build-deps-for editable \
 		-o requirements/build.lock pyproject.toml
-	@echo "lock: requirements/orchestrators.lock, which shares the versions of dev.lock"
+	@echo "lock: requirements/orchestrators.lock, which shares the versions of runtime.lock"
 	@$(PIP_COMPILE) -o requirements/orchestrators.lock requirements/orchestrators.in
 
 clean: ## remove .venv and all files made by building, checking and the demo
