@@ -140,7 +140,9 @@ class BackfillCommand:
 
     def _query(self, *words: str) -> Any:
         """Return what a command prints as JSON; None if it fails, because `run` then reports the fault."""
-        done = subprocess.run(self._words([*words, "--json"]), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = subprocess.run(
+            self._words([*words, "--json"]), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def _words(self, words: Sequence[str]) -> list[str]:

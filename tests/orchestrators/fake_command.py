@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# `sleep` waits for SIGTERM, and then drains. It says that it is ready only after its signal handler is set.
-_PROGRAM = '''\
-import json, pathlib, signal, sys
+# While it waits for SIGTERM it stands for a run with requests in flight.
+_PROGRAM = """\
+import json, os, pathlib, signal, sys
 
 def drain(number, frame):
-    print("draining", file=sys.stderr, flush=True)
-    sys.exit(5)
+    os.write(2, b"draining\\n")
+    os._exit(5)
 
 folder = pathlib.Path(sys.argv[0]).parent
 words = sys.argv[1:]
@@ -22,17 +22,22 @@ with (folder / "calls.jsonl").open("a", encoding="utf-8") as calls:
 answers = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
 answer = answers[words[0]].pop(0)
 (folder / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
-if answer == "wait for a signal":
+if isinstance(answer, str):
     signal.signal(signal.SIGTERM, drain)
-    print("ready", file=sys.stderr, flush=True)
+    print("sending", file=sys.stderr, flush=True)
+    if answer == "stop the scheduler's process":
+        os.kill(os.getppid(), signal.SIGTERM)
     signal.pause()
-print("fake log of", words[0], file=sys.stderr)
+print("log of", words[0], file=sys.stderr)
+print("a session of its own:", os.getsid(0) == os.getpid(), file=sys.stderr)
 if answer[1] is not None:
     print(json.dumps(answer[1]))
 sys.exit(answer[0])
-'''
+"""
 
+# Answers besides (exit code, printed JSON).
 WAITS_FOR_A_SIGNAL = "wait for a signal"
+STOPS_THE_SCHEDULER = "stop the scheduler's process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +79,31 @@ def summary(exit_code: int, state: str = "completed", **counts: int) -> dict[str
         "codes": {},
         "report": "/data/reports/01K0000000000000000000000A",
     }
+
+
+def write_scenarios(folder: Path) -> dict[str, FakeCommand]:
+    """Write the fake commands that both orchestrators run: a success, a failure, and an interrupted run."""
+    done = summary(0, succeeded=3)
+    interrupted = {**summary(5, "interrupted", unsent=3), "parent": None}
+    resumed = {"runs": [(0, [interrupted])], "show": [(0, interrupted)], "resume": [(0, done)]}
+    return {
+        "succeeded": FakeCommand.write(folder / "succeeded", {"run": [(0, done)]}),
+        "failed": FakeCommand.write(folder / "failed", {"run": [(4, summary(4, "stopped", unsent=3))]}),
+        "stopped": FakeCommand.write(folder / "stopped", {"run": [STOPS_THE_SCHEDULER], **resumed}),
+    }
+
+
+def result(printed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the result of a task whose command printed this summary."""
+    names = ("run_id", "job", "date", "state", "rows", "left", "counts", "report")
+    fields = {name: printed[name] for name in names}
+    return {"exit_code": printed["exit_code"], **fields, "outcome": f"{printed['report']}/outcome.csv"}
+
+
+RUN = ["run", "orders", "--date", "2025-11-20", "--format", "csv", "--json"]
+RESUMED = [
+    RUN,
+    ["runs", "--limit", "200", "--json"],
+    ["show", "01K0000000000000000000000A", "--json"],
+    ["resume", "01K0000000000000000000000A", "--format", "csv", "--json"],
+]
