@@ -85,7 +85,11 @@ def write_scenarios(folder: Path) -> dict[str, FakeCommand]:
     """Write the fake commands that both orchestrators run: a success, a failure, and an interrupted run."""
     done = summary(0, succeeded=3)
     interrupted = {**summary(5, "interrupted", unsent=3), "parent": None}
-    resumed = {"runs": [(0, [interrupted])], "show": [(0, interrupted)], "resume": [(0, done)]}
+    resumed: dict[str, Sequence[Any]] = {
+        "runs": [(0, [interrupted])],
+        "show": [(0, interrupted)],
+        "resume": [(0, done)],
+    }
     return {
         "succeeded": FakeCommand.write(folder / "succeeded", {"run": [(0, done)]}),
         "failed": FakeCommand.write(folder / "failed", {"run": [(4, summary(4, "stopped", unsent=3))]}),
