@@ -93,4 +93,4 @@ def test_states_tries_and_results_of_tasks(
         "stopped": RESUMED,
         "timed_out": [RUN],
     }
-    assert (played.stdout + played.stderr).count("draining") == 2
+    assert len(re.findall(r"info +\] draining ", played.stdout + played.stderr)) == 2
