@@ -1,6 +1,7 @@
 """One run of a job, by the command `backfill` as a process."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pipeline.language import t
 _RESULT_FIELDS = ("run_id", "job", "date", "state", "rows", "left", "counts", "report")
 # Runs of all jobs among which the last one of this job is looked up.
 _RECENT_RUNS = "200"
+# A shell's exit code for a command that does not exist.
+_NOT_FOUND = 127
 
 
 class TaskState(StrEnum):
@@ -40,7 +43,7 @@ class CommandResult:
                 return TaskState.SUCCEEDED
             case 3 if accept_rows_left:
                 return TaskState.SUCCEEDED
-            case 2 | 3 | 4:
+            case 2 | 3 | 4 | 126 | 127:
                 return TaskState.FAILED
             case 5 if "deadline" in self.summary.get("codes", ()):
                 # A retry would start after the deadline.
@@ -72,8 +75,6 @@ class CommandResult:
 class BackfillCommand:
     """
     `backfill run JOB`. The fields are those of the command line; `program` is its path, `options` are further words.
-
-    `run` raises OSError if the program cannot be started.
     """
 
     job: str
@@ -94,6 +95,9 @@ class BackfillCommand:
         A retry resumes the job's last run if that was interrupted or killed and has the same date. Given inputs are
         run again instead: the ledger skips what is delivered.
         """
+        if shutil.which(self.program) is None:
+            message = t("{program} is no program; name the path of `backfill` as `program`", program=self.program)
+            return CommandResult(_NOT_FOUND, {}, message, self.outcome_format)
         run_id = self._interrupted_run() if is_retry and not self.inputs else None
         words = ["resume", run_id] if run_id else ["run", self.job, *self.inputs, *_option("--date", self.date)]
         words += [*_option("--until", self.until), "--format", self.outcome_format, *self.options, "--json"]

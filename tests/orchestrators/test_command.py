@@ -2,7 +2,9 @@
 
 import signal
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -34,6 +36,7 @@ def ignore(line: str) -> None:
         (5, {"interrupted": 1}, TaskState.RETRY),
         (5, {"deadline": 1}, TaskState.FAILED),
         (6, {}, TaskState.RETRY),
+        (127, {}, TaskState.FAILED),
         (-signal.SIGKILL, {}, TaskState.RETRY),
     ],
 )
@@ -74,6 +77,14 @@ def test_a_command_without_a_summary_has_its_last_log_line(fake: MakeFake) -> No
 
     assert {name: value for name, value in result.value().items() if value is not None} == {"exit_code": 2}
     assert str(result) == "exit code 2: a session of its own: True"
+
+
+def test_a_program_that_does_not_exist_is_named() -> None:
+    """A wrong path is no reason to try again, and the text says what to correct."""
+    result = BackfillCommand("orders", program="/nowhere/backfill").run(ignore)
+
+    assert result.state(accept_rows_left=True) is TaskState.FAILED
+    assert str(result) == ("exit code 127: /nowhere/backfill is no program; name the path of `backfill` as `program`")
 
 
 def test_a_result_says_what_is_left() -> None:
@@ -208,3 +219,14 @@ def test_a_retry_continues_the_real_command(night: Night) -> None:
     assert ended.value() == {**stopped.value(), "exit_code": 3, "state": "completed", "left": 1} | {
         "counts": {"succeeded": 11, "skipped": 1, "invalid": 1, "rejected": 0, "unknown": 0, "blocked": 0, "unsent": 0}
     }
+
+
+@pytest.mark.slow
+def test_the_real_command_says_that_the_deadline_ended_it(night: Night) -> None:
+    """After a deadline the rows left have the code by which no retry is made."""
+    past = (datetime.now(ZoneInfo("Asia/Shanghai")) - timedelta(minutes=2)).strftime("%H:%M")
+
+    result = BackfillCommand("orders", until=past, config=night.config, program=night.program).run(ignore)
+
+    assert (result.exit_code, result.summary["codes"]["deadline"]) == (5, 11)
+    assert result.state(accept_rows_left=True) is TaskState.FAILED
