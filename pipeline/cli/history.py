@@ -161,12 +161,12 @@ def _format_of(output: Path) -> str:
 
 
 @contextmanager
-def folder_beside(output: Path) -> Iterator[Path]:
-    """Make a folder beside a file that is to be written, and remove it at the end."""
+def folder_beside(output: Path, option: str = "--output") -> Iterator[Path]:
+    """Make a folder beside a file that is to be written, and remove it at the end. `option` named the file."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         # On the same file system, so that the file can be renamed into place.
         with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
             yield Path(folder)
     except OSError as exc:
-        raise SettingsError([f"--output {output}: {exc.strerror or exc}; choose a writable folder"]) from exc
+        raise SettingsError([f"{option} {output}: {exc.strerror or exc}; choose a writable folder"]) from exc

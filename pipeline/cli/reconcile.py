@@ -36,7 +36,7 @@ def reconcile(args: argparse.Namespace) -> int:
                 System.real(clock),
                 ledger.find(args.run),
                 agreement_status=args.agreement_status,
-                begun=lambda _run, control: active.append(control),
+                begun=lambda _run, control: active.follow(control),
             )
         finally:
             ledger.close()

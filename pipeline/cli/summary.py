@@ -24,6 +24,12 @@ def print_json(messages: object) -> None:
     sys.stdout.write(orjson.dumps(messages, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
+def print_json_line(message: object) -> None:
+    """Print JSON as one line, at once: other objects follow later."""
+    sys.stdout.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE).decode())
+    sys.stdout.flush()
+
+
 def first_of(lines: Sequence[str]) -> list[str]:
     """Return up to 20 lines, and a line with the number of further ones."""
     left = len(lines) - _MOST_LINES

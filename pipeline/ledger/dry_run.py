@@ -138,7 +138,7 @@ class DryRun:
             findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone, others=others)
             for chunk in staging:
                 decide.decide(self._connection, self._run, chunk, findings)
-                if self._run.api.sends_balances and len(self.result.samples) < _SAMPLES:
+                if self._run.api.sends_balances:
                     balances.give_unused_keys(self._connection, self._run, chunk, rekey, others)
                 self._count(chunk)
         self.result.lanes = sum(map(_lanes_of, self._lanes))

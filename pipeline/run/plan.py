@@ -26,6 +26,7 @@ class Plan:
 
     - `rows`: rows read; `counts`: rows to send, skipped and invalid; `codes`: skipped and invalid rows by code
     - `to_send`: requests, more than rows if tasks were done several times; `lanes`: their lanes
+    - `requests_sha256`: SHA-256 of the bodies of all requests, in the order of their rows
     - `seconds`: sending time at the quota
     - `problems`: the first invalid rows; `samples`: payloads as JSON
     - `inputs`: files read; `ignored`: other files in the input folders
@@ -48,6 +49,7 @@ class Plan:
     warnings: Sequence[str] = ()
     reason: str | None = None
     columns: InputColumns | None = None
+    requests_sha256: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -116,6 +118,7 @@ def plan_of(
         warnings=warnings,
         reason=reason,
         columns=columns,
+        requests_sha256=seen.counts.bodies.hexdigest(),
     )
 
 

@@ -16,19 +16,21 @@ EXECUTION: Mapping[str, object] = {
     "report": None, "format": "csv", "json": False, "no_progress": False, "processes": None, "log_format": "console",
 }  # fmt: skip
 
+RUN: Mapping[str, object] = {"resync": False, "all": False, "plan": None}
+
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param(["run", "orders"], {**EXECUTION, "job": "orders", "inputs": [], "resync": False}, id="run"),
+        pytest.param(["run", "orders"], {**EXECUTION, **RUN, "job": "orders", "inputs": []}, id="run"),
         pytest.param(
             [
                 *("run", "orders", "a.csv", "b.csv", "--date", "2026-02-28", "--until", "06:30"),
                 *("--limit", "10", "--config", "c"),
             ],
             {
-                **EXECUTION, "job": "orders", "inputs": ["a.csv", "b.csv"], "date": date(2026, 2, 28),
-                "until": time(6, 30), "limit": 10, "config": Path("c"), "resync": False,
+                **EXECUTION, **RUN, "job": "orders", "inputs": ["a.csv", "b.csv"], "date": date(2026, 2, 28),
+                "until": time(6, 30), "limit": 10, "config": Path("c"),
             },
             id="run-with-much",
         ),
@@ -56,7 +58,7 @@ EXECUTION: Mapping[str, object] = {
             ["plan", "orders"],
             {
                 "job": "orders", "inputs": [], "config": None, "date": None, "until": None, "limit": None,
-                "max_invalid": None, "json": False, "show_ids": False, "log_format": "console",
+                "max_invalid": None, "json": False, "show_ids": False, "save": None, "log_format": "console",
             },
             id="plan",
         ),
@@ -116,7 +118,7 @@ def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFix
     [
         pytest.param([], "the following arguments are required: COMMAND", id="no-command"),
         pytest.param(["send"], "invalid choice: 'send'", id="no-such-command"),
-        pytest.param(["run"], "the following arguments are required: JOB", id="no-job"),
+        pytest.param(["plan"], "the following arguments are required: JOB", id="no-job"),
         pytest.param(["resume"], "the following arguments are required: RUN", id="no-run"),
         pytest.param(["run", "a", "--until", "25:00"], "'25:00' is not a time such as 06:30", id="no-time"),
         pytest.param(["run", "a", "--until", "6:30"], "'6:30' is not a time such as 06:30", id="a-short-time"),
