@@ -91,6 +91,9 @@ def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     )
     plan.add_argument("--limit", type=_count, metavar="N", help="read the first N rows only")
     plan.add_argument("--show-ids", action="store_true", help="show sample payloads with users' ids")
+    plan.add_argument(
+        "--diff", action="store_true", help=t("compare with the job's last completed run: rows new, changed and gone")
+    )
     plan.add_argument("--save", type=Path, metavar="FILE", help=t("write the plan to a file for `run --plan FILE`"))
     _add_max_invalid(plan)
     plan.add_argument("--json", action="store_true", help="print the plan as one JSON object")

@@ -21,14 +21,16 @@ from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
 from pipeline.cli.history import folder_beside
 from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import first_of, print_faults, print_json, print_line
+from pipeline.cli.summary import first_of, pad, print_faults, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import InputRecord
+from pipeline.ledger.staging.changes import ExportDifferences
 from pipeline.ledger.store.lease import this_process
 from pipeline.limits.window import most_per_second
+from pipeline.redact import shown_row
 from pipeline.run.input_columns import shown_columns
 from pipeline.run.plan import Night, Plan, night_of
 from pipeline.run.saved_plan import SavedPlan
@@ -49,7 +51,7 @@ def plan(args: argparse.Namespace) -> int:
     job, system = config.jobs[args.job], System.real(clock)
     day = args.date or yesterday(job, clock.now())
     options = RunOptions(day=day, limit=args.limit, max_invalid=args.max_invalid)
-    made = make_plan(config, args.job, args.inputs, options, system, show_ids=args.show_ids)
+    made = make_plan(config, args.job, args.inputs, options, system, show_ids=args.show_ids, compares=args.diff)
     if args.save:
         inputs = inputs_of(config, job, args.inputs, options, system)
         _save(args.save, config, made, saved_plan(config, args.job, made, inputs, options))
@@ -57,9 +59,11 @@ def plan(args: argparse.Namespace) -> int:
     until = args.until and deadline(args.until, job.timezone, now)
     night = night_of(made.to_send, most_per_second(job.limit_per_s), now.astimezone(job.timezone), until)
     if args.json:
-        print_json(_as_dict(args.job, made, night))
+        print_json(_as_dict(args.job, made, night) | ({"diff": _diff_as_dict(made)} if args.diff else {}))
     else:
         _print(args.job, made, night, show_ids=args.show_ids)
+        if args.diff:
+            _print_diff(args.job, made.differences)
     if args.save and not args.json:
         print_line(t("saved; send it with `backfill run --plan {path}`", path=shlex.quote(str(args.save))))
     return made.exit_code
@@ -118,6 +122,31 @@ def _print(job: str, made: Plan, night: Night, *, show_ids: bool) -> None:
         print_line("sample payloads:" if show_ids else "sample payloads (without users' ids; --show-ids shows them):")
     for sample in made.samples:
         print_line(f"  {sample}")
+
+
+def _diff_as_dict(made: Plan) -> dict[str, object] | None:
+    """Return the differences from the last completed run; None if there is none."""
+    found = made.differences
+    if found is None:
+        return None
+    sides = {"new": found.new, "changed": found.changed, "gone": found.gone}
+    return {
+        "run_id": found.run_id,
+        "date": found.date,
+        **{name: side.rows for name, side in sides.items()},
+        "examples": {name: [asdict(row) for row in side.examples] for name, side in sides.items()},
+    }
+
+
+def _print_diff(job: str, found: ExportDifferences | None) -> None:
+    if found is None:
+        print_line(t("no run of job {job} has completed yet: every row is new", job=job))
+        return
+    print_line(t("since run {run} of {date}, by request key:", run=found.short_id, date=found.date))
+    for name, side in ((t("new"), found.new), (t("changed"), found.changed), (t("gone"), found.gone)):
+        print_line(f"  {pad(name, 8)} {side.rows:>9,}")
+        for row in side.examples:
+            print_line(f"    {shown_row(row.file, row.row)}: {row.key}")
 
 
 def _print_inputs(made: Plan) -> None:

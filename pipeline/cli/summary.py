@@ -30,6 +30,13 @@ def print_json_line(message: object) -> None:
     sys.stdout.flush()
 
 
+def pad(text: str, width: int) -> str:
+    """Return a text filled up with blanks to a width in columns of a terminal, where a Chinese character takes two."""
+    from rich.cells import cell_len  # noqa: PLC0415 - imported on use
+
+    return text + " " * (width - cell_len(text))
+
+
 def first_of(lines: Sequence[str]) -> list[str]:
     """Return up to 20 lines, and a line with the number of further ones."""
     left = len(lines) - _MOST_LINES

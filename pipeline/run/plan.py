@@ -10,6 +10,7 @@ import orjson
 
 from pipeline.ledger.dry_run import DryRunResult
 from pipeline.ledger.records import InputRecord
+from pipeline.ledger.staging.changes import ExportDifferences
 from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Status
 from pipeline.resources import private_fields
@@ -32,6 +33,7 @@ class Plan:
     - `inputs`: files read; `ignored`: other files in the input folders
     - `columns`: those of the first input
     - `warnings`: what the platform may refuse, though the rows are valid
+    - `differences`: those from the last completed run, if there is one and they were asked for
     - `reason`: why the run would stop before its first request, else None
     """
 
@@ -50,6 +52,7 @@ class Plan:
     reason: str | None = None
     columns: InputColumns | None = None
     requests_sha256: str = ""
+    differences: ExportDifferences | None = None
 
     @property
     def exit_code(self) -> int:
@@ -119,6 +122,7 @@ def plan_of(
         reason=reason,
         columns=columns,
         requests_sha256=seen.counts.bodies.hexdigest(),
+        differences=seen.differences,
     )
 
 

@@ -58,7 +58,8 @@ RUN: Mapping[str, object] = {"resync": False, "all": False, "plan": None}
             ["plan", "orders"],
             {
                 "job": "orders", "inputs": [], "config": None, "date": None, "until": None, "limit": None,
-                "max_invalid": None, "json": False, "show_ids": False, "save": None, "log_format": "console",
+                "max_invalid": None, "json": False, "show_ids": False, "save": None, "diff": False,
+                "log_format": "console",
             },
             id="plan",
         ),
