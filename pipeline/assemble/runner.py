@@ -31,6 +31,9 @@ from pipeline.write.brakes.run_control import RunControl
 OPEN_STATUSES = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})
 """Statuses of rows that a rerun sends by default."""
 
+# The option of a run that counts how often it was resumed.
+_RESUMED = "resumed"
+
 
 @dataclass(frozen=True, slots=True)
 class Runner:
@@ -116,15 +119,16 @@ class Runner:
         return self._open(self.ledger.begin(new, self._merchant(job), resync=options.resync), job, options)
 
     def _begin_rerun(self, job: Job, parent: RunRecord, selection: Selection, options: RunOptions) -> Run:
-        # A rerun inherits neither the row limits nor the plan.
-        own = {*RowLimits.names(), PlannedRequests.option()}
+        # What holds for the parent alone.
+        own = {*RowLimits.names(), PlannedRequests.option(), _RESUMED}
         kept = {name: option for name, option in parent.options.items() if name not in own}
         kept |= {**selection.as_options(), **options.kept}
         new = new_run(job, self.system.clock.now(), self.system.chance, kept, parent.run_id)
         return self._open(self.ledger.begin(new, self._merchant(job), copied=parent), job, options)
 
     def _take_up(self, job: Job, record: RunRecord, options: RunOptions) -> Run:
-        ledger = self.ledger.resume(record, self._merchant(job), options.kept)
+        kept = {**options.kept, _RESUMED: record.options.get(_RESUMED, 0) + 1}
+        ledger = self.ledger.resume(record, self._merchant(job), kept)
         return self._open(ledger, job, options, most_rows=options.limit)
 
     def _open(self, ledger: RunLedger, job: Job, options: RunOptions, *, most_rows: int | None = None) -> Run:

@@ -139,8 +139,11 @@ def _add_history(commands: "_Commands[argparse.ArgumentParser]") -> None:
     runs.add_argument("--limit", type=_count, default=20, metavar="N", help="list N runs (20)")
     show = commands.add_parser("show", help="show counts and faults of a run")
     report = commands.add_parser("report", help="write a run's report again")
-    for command in (show, report):
-        command.add_argument("run", metavar="RUN")
+    show.add_argument("run", metavar="RUN")
+    report.add_argument("run", metavar="RUN", nargs="?")
+    report.add_argument(
+        "--night", type=_day, metavar="YYYY-MM-DD", help=t("one report over all runs of this day, of every job")
+    )
     for command in (runs, show):
         command.add_argument("--json", action="store_true", help="print JSON")
     report.add_argument(

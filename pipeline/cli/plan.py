@@ -88,7 +88,10 @@ def _as_dict(job: str, made: Plan, night: Night) -> dict[str, object]:
         {"source_file": p.source_file, "source_row": p.source_row, "code": p.code, "message": p.message}
         for p in made.problems
     ]
-    inputs = [{"file": source.name, "rows": source.rows, "encoding": source.encoding} for source in made.inputs]
+    inputs = [
+        {"file": each.name, "rows": each.rows, "encoding": each.encoding, "delimiter": each.delimiter}
+        for each in made.inputs
+    ]
     return {
         "job": job, "exit_code": made.exit_code, "reason": made.reason, "rows": made.rows, "counts": made.counts,
         "codes": made.codes, "faults": made.faults.as_dicts(), "requests": made.to_send, "lanes": made.lanes,
@@ -161,7 +164,9 @@ def _print_inputs(made: Plan) -> None:
 
 
 def _input(source: InputRecord) -> str:
-    return f"{source.name}: {source.rows:,} rows" + (f", {source.encoding}" if source.encoding else "")
+    encoding = f", {source.encoding}" if source.encoding else ""
+    delimiter = t(", delimiter {delimiter!r}", delimiter=source.delimiter) if source.delimiter else ""
+    return f"{source.name}: {source.rows:,} rows{encoding}{delimiter}"
 
 
 def _shown(at: datetime) -> str:

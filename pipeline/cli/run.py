@@ -22,7 +22,7 @@ from pipeline.cli.deadline import deadline
 from pipeline.cli.logs import log, log_at_once, set_up_logs
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.progress import Progress
-from pipeline.cli.summary import first_of, print_json, print_json_line, print_line, print_summary
+from pipeline.cli.summary import first_of, print_json, print_json_line, print_line, print_summary, with_short_id
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.language import t
@@ -254,7 +254,9 @@ class _Command:
         """Print the summary of the run, or why there was none; return the exit code."""
         self.progress.end()
         if isinstance(files, NothingDone):
-            print_json(files.facts) if self._args.json else print_line(files.reason)
+            short_id = self.ledger.short_id(files.run)
+            reason = with_short_id(files.reason, files.run.run_id, short_id)
+            print_json(files.facts) if self._args.json else print_line(reason)
             return files.exit_code
         for note in files.notes:
             log.warning(note)
@@ -263,14 +265,17 @@ class _Command:
         elif self._args.json:
             sys.stdout.write(files.summary.as_json().decode())
         else:
-            print_summary(files.summary, files.next_steps)
+            self._print_summary(files)
         return files.summary.exit_code
 
     def _print_one_of_all(self, files: ReportFiles) -> None:
         if self._args.json:
             print_json_line(files.summary.as_dict())
         else:
-            print_summary(files.summary, files.next_steps)
+            self._print_summary(files)
+
+    def _print_summary(self, files: ReportFiles) -> None:
+        print_summary(files.summary, files.next_steps, self.ledger.short_id(self.ledger.find(files.summary.run_id)))
 
     def _begun(self, run: RunRecord, control: RunControl) -> None:
         self._active.follow(control)

@@ -103,7 +103,7 @@ class InputRecord:
     """
     An input file of a run: `name` for reports, `location` to open it again.
 
-    `encoding` is None where the format defines it.
+    `encoding` is None where the format defines it. `delimiter` is that of a CSV; the ledger does not keep it.
     """
 
     file_no: int
@@ -113,6 +113,7 @@ class InputRecord:
     rows: int
     sha256: str
     encoding: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass(slots=True)

@@ -101,6 +101,7 @@ class Stager:
             rows=rows,
             sha256=sha256,
             encoding=source.encoding,
+            delimiter=source.delimiter,
         )
         self.ledger.add_input(self._inputs[file_no])
 

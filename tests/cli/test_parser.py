@@ -72,11 +72,13 @@ RUN: Mapping[str, object] = {"resync": False, "all": False, "plan": None}
         pytest.param(["show", "X"], {"run": "X", "json": False, "config": None, "log_format": "console"}, id="show"),
         pytest.param(
             ["report", "X"],
-            {"run": "X", "format": None, "output": None, "config": None, "log_format": "console"}, id="report-as-it-is",
+            {"run": "X", "night": None, "format": None, "output": None, "config": None, "log_format": "console"},
+            id="report-as-it-is",
         ),
         pytest.param(
             ["report", "X", "--format", "html", "--output", "o"],
-            {"run": "X", "format": "html", "output": Path("o"), "config": None, "log_format": "console"}, id="report",
+            {"run": "X", "night": None, "format": "html", "output": Path("o"), "config": None, "log_format": "console"},
+            id="report",
         ),
     ],
 )  # fmt: skip

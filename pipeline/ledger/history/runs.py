@@ -41,6 +41,9 @@ ORDER BY coalesce(exit_code = 2 AND act = 'staging', 0) OR (
 _BY_PREFIX = f"SELECT {_COLUMNS} FROM runs WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_no LIMIT 2"
 # The runs with some numbers, oldest first.
 _WITH_NUMBERS = f"SELECT {_COLUMNS} FROM runs WHERE run_no IN (SELECT value FROM json_each(?)) ORDER BY run_no"
+_BY_ID = f"SELECT {_COLUMNS} FROM runs WHERE run_id = ?"
+# The runs for a day, oldest first.
+_ON_DAY = f"SELECT {_COLUMNS} FROM runs WHERE json_extract(options, '$.date') = ? ORDER BY run_no"
 # The ids that begin with a text.
 _IDS_FROM = "SELECT run_id FROM runs WHERE substr(run_id, 1, ?) = ?"
 # The last run of a job that completed and read its inputs itself. Reruns and fixes have a parent.
@@ -147,6 +150,17 @@ def last_completed(connection: sqlite3.Connection, job: str) -> RunRecord | None
     """Return the last run of a job that completed, without reruns and fixes; None if there is none."""
     line = connection.execute(_LAST_COMPLETED, (job,)).fetchone()
     return None if line is None else _record(line)
+
+
+def parent_of(connection: sqlite3.Connection, run: RunRecord) -> RunRecord | None:
+    """Return the run that a run reruns or fixes; None if there is none, or if it was pruned."""
+    line = connection.execute(_BY_ID, (run.parent,)).fetchone()
+    return None if line is None else _record(line)
+
+
+def on_day(connection: sqlite3.Connection, day: str) -> list[RunRecord]:
+    """Return the runs for a day (YYYY-MM-DD), oldest first."""
+    return [_record(line) for line in connection.execute(_ON_DAY, (day,))]
 
 
 def with_numbers(connection: sqlite3.Connection, run_nos: Iterable[int]) -> list[RunRecord]:
