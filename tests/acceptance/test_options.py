@@ -262,7 +262,7 @@ def test_plan_shows_a_run_and_writes_nothing(workspace: Workspace) -> None:
         "seconds": 2.0,
         "until": None,
         "requests_left": 0,
-        "inputs": [{"file": "points.csv", "rows": 12, "encoding": "utf-8"}],
+        "inputs": [{"file": "points.csv", "rows": 12, "encoding": "utf-8", "delimiter": ","}],
         "ignored": [],
         "warnings": [],
     }
@@ -287,7 +287,7 @@ def test_plan_knows_what_was_delivered(workspace: Workspace) -> None:
     assert ended.exit_code == 0
     assert "plan of job orders: nothing was sent" in ended.stdout
     lines = [line.split() for line in ended.stdout.splitlines()]
-    assert lines[1:3] == [["orders.csv:", "2", "rows,", "utf-8"], ["columns", "of", "orders.csv:"]]
+    assert lines[1:3] == [["orders.csv:", "2", "rows,", "utf-8,", "delimiter", "','"], ["columns", "of", "orders.csv:"]]
     at = lines.index(["rows", "2"])
     assert lines[at + 1 : at + 4] == [
         ["to", "send", "1"],
