@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.ledger.records import InputRecord, StagedCounts
+from pipeline.model import RowLimit
 from pipeline.read import SourceFile
 
 _FORMAT = 1
@@ -126,15 +128,19 @@ class SavedPlan:
         """Return the plan of a file's content. Raises ValueError if it is none, or one of another version."""
         try:
             fields = orjson.loads(content)
-            if fields.pop("format") != _FORMAT:
+            if fields["format"] != _FORMAT:
                 raise ValueError("another version of backfill saved it")
-            requests = fields.pop("requests")
-            inputs = fields.pop("inputs")
+            requests, inputs = fields["requests"], fields["inputs"]
             return cls(
+                job=str(fields["job"]),
+                date=date.fromisoformat(fields["date"]).isoformat(),
                 inputs=None if inputs is None else tuple(map(str, inputs)),
+                base=None if fields["base"] is None else str(fields["base"]),
+                limit=None if fields["limit"] is None else int(fields["limit"]),
+                max_invalid=None if fields["max_invalid"] is None else str(RowLimit.parse(fields["max_invalid"])),
+                settings=dict(fields["settings"]),
                 requests=PlannedRequests(_pairs(requests["files"]), int(requests["requests"]), requests["sha256"]),
-                settings=dict(fields.pop("settings")),
-                **fields,
+                shown=fields["shown"],
             )
         except (AttributeError, KeyError, TypeError) as exc:
             raise ValueError("it is no saved plan") from exc

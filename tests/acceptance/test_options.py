@@ -218,7 +218,8 @@ def test_a_run_is_named_by_id_prefix_or_last(workspace: Workspace) -> None:
 
     shown = [workspace.backfill("show", name) for name in (first, second, unique, unique.lower(), "last")]
 
-    assert [(one.exit_code, one.stdout.split()[1]) for one in shown] == [(0, first), *[(0, second)] * 4]
+    short_first, short_second = map(workspace.short_id, (first, second))
+    assert [(one.exit_code, one.stdout.split()[1]) for one in shown] == [(0, short_first), *[(0, short_second)] * 4]
     for name, messages in ((first[:6], "more than one run"), ("ZZZ", "is no run in this ledger")):
         ended = workspace.backfill("show", name)
         assert (ended.exit_code, messages in ended.stderr) == (2, True)
