@@ -69,7 +69,7 @@ def _check_words(args: argparse.Namespace) -> None:
     elif args.plan is not None:
         _refuse_with("--plan", given, ("INPUT", "--date", "--limit", "--resync"))
     elif args.job is None:
-        raise SettingsError([t("run: name a JOB of the config, or use --all or --plan FILE")])
+        raise SettingsError([t("the following arguments are required: JOB, or --all, or --plan FILE")])
 
 
 def _refuse_with(option: str, given: Mapping[str, object], excluded: Sequence[str]) -> None:

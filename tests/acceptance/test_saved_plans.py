@@ -201,7 +201,7 @@ def test_words_that_do_not_fit_a_plan_are_refused(workspace: Workspace) -> None:
         "--plan plan.json --resync": "--plan can't be used with --resync",
         "--plan none.json": "--plan none.json: No such file or directory",
         "--plan backfill.toml": "--plan backfill.toml: not a plan",
-        "": "name a JOB of the config, or use --all or --plan FILE",
+        "": "required: JOB, or --all, or --plan FILE",
     }
 
     said = {each: workspace.refused(*each.split()) for each in words}
