@@ -144,7 +144,7 @@ def show(args: argparse.Namespace) -> int:
         summary, tally = summary_of(ledger, run, report_folder(config, run), read_row=row_reader(config))
         followers = _followers(ledger, run)
         short_id = ledger.short_id(run)
-        chain = () if args.json else _chain(ledger, run)
+        chain = () if args.json else _chain(ledger, run, summary.left)
     if state == _RUNNING:
         # Rows that wait or are in flight are no faults.
         summary = replace(summary, faults=summary.faults.without(Ending.INTERRUPTED))
@@ -162,7 +162,7 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chain(ledger: Ledger, run: RunRecord) -> Sequence[str]:
+def _chain(ledger: Ledger, run: RunRecord, left_of_run: int) -> Sequence[str]:
     """Return the tree of a run with its reruns and fixes, and what is left of the whole; nothing for a single run."""
     from pipeline.cli.run_tree import tree_lines  # noqa: PLC0415 - as in `show`
 
@@ -170,7 +170,8 @@ def _chain(ledger: Ledger, run: RunRecord) -> Sequence[str]:
     if len(family) == 1 and "resumed" not in run.options:
         return ()
     lines = tree_lines(family, run, ledger.counts, ledger.short_id)
-    left = ledger.left(family[0]).total()
+    # To count what is left of a run takes seconds if it has many rows.
+    left = left_of_run if family[0].run_id == run.run_id else ledger.left(family[0]).total()
     end = t("left of the whole: {left} of {rows} rows", left=f"{left:,}", rows=f"{ledger.counts(family[0]).total():,}")
     return (t("chain:"), *(f"  {line}" for line in lines), end)
 

@@ -43,4 +43,4 @@ def _described(run: RunRecord, counts: Counter[Status]) -> str:
         "{kind} {state}: {rows} rows, {left} left", kind=kind, state=state, rows=f"{counts.total():,}", left=f"{left:,}"
     )
     resumed = run.options.get("resumed", 0)
-    return text + (t(", resumed {times} times", times=resumed) if resumed else "")
+    return text + (t(", resumes: {times}", times=resumed) if resumed else "")

@@ -161,7 +161,7 @@ def test_show_prints_the_chain(mixed: Workspace) -> None:
     assert shown.endswith(
         "  chain:\n"
         f"    {mixed.short_id(first)}  run completed: 8 rows, 7 left\n"
-        f"    └─ {mixed.short_id(second)}  rerun completed: 2 rows, 0 left, resumed 1 times *\n"
+        f"    └─ {mixed.short_id(second)}  rerun completed: 2 rows, 0 left, resumes: 1 *\n"
         "  left of the whole: 5 of 8 rows\n"
     )
     assert f"{mixed.short_id(first)}  run completed: 8 rows, 7 left *\n" in single

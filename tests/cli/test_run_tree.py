@@ -26,7 +26,7 @@ def test_each_run_stands_below_its_parent() -> None:
     lines = list(tree_lines(family, second, counts, lambda one: one.run_id.lower()))
 
     assert lines == [
-        "a  run completed: 10 rows, 2 left, resumed 2 times",
+        "a  run completed: 10 rows, 2 left, resumes: 2",
         "├─ b  rerun completed: 8 rows, 0 left *",
         "│  └─ c  rerun completed: 8 rows, 0 left",
         "├─ d  fix completed: 8 rows, 0 left",
