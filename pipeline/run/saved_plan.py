@@ -1,7 +1,7 @@
 """A saved plan: what `run --plan FILE` sends, and the checks that it is still what the plan showed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
@@ -105,7 +105,7 @@ class SavedPlan:
 
     job: str
     date: str
-    inputs: tuple[str, ...] | None
+    inputs: tuple[str, ...] | None = field(repr=False)
     base: str | None
     limit: int | None
     max_invalid: str | None
