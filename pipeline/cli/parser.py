@@ -37,6 +37,10 @@ def build_parser() -> argparse.ArgumentParser:
     init.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
     # The simulator adds its own options on use (`cli/simulate.py`), so that `--help` does not load a server.
     commands.add_parser("simulate", help="start a local server that behaves like the four APIs", add_help=False)
+    _add_common(parser)
+    for command in commands.choices.values():
+        # Without a default here, so that the option may also stand before the command.
+        _add_common(command, has_default=False)
     return parser
 
 
@@ -193,6 +197,18 @@ def _add_check(commands: "_Commands[argparse.ArgumentParser]") -> None:
     check.add_argument("--show-ids", action="store_true", help="show sample values with users' ids")
     check.add_argument("--json", action="store_true", help="print JSON")
     _add_log_format(check)
+
+
+def _add_common(parser: argparse.ArgumentParser, *, has_default: bool = True) -> None:
+    """Add the options of all commands."""
+    default = False if has_default else argparse.SUPPRESS
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-v", dest="verbose", action="store_true", default=default, help="log details too: retries, pauses, files"
+    )
+    loudness.add_argument(
+        "-q", dest="quiet", action="store_true", default=default, help="log errors only, and show no progress"
+    )
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
