@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import cast
 
 from pipeline.cli.parser import build_parser
-from pipeline.cli.streams import output_streams
+from pipeline.cli.terminal.streams import output_streams
 from pipeline.engines.garbage import collect_rarely
 from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.language import t
@@ -82,7 +82,7 @@ def find_command(name: str) -> Command:
 def _print_errors(args: argparse.Namespace, exit_code: int, lines: Sequence[str]) -> int:
     if vars(args).get("log_format") == "json":
         # The command has set up its logs already.
-        from pipeline.cli.logs import log  # noqa: PLC0415 - imported on use, as the commands
+        from pipeline.cli.terminal.logs import log  # noqa: PLC0415 - imported on use, as the commands
 
         for line in lines:
             log.error("%s", line)

@@ -13,8 +13,8 @@ from pipeline.assemble.plan import plan as make_plan
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
-from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import first_of, print_faults, print_json, print_line
+from pipeline.cli.terminal.logs import log, set_up_logs
+from pipeline.cli.terminal.summary import first_of, print_faults, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.ledger.records import InputRecord
 from pipeline.limits.window import most_per_second
@@ -27,9 +27,9 @@ from pipeline.write.delivery import timestamp
 def plan(args: argparse.Namespace) -> int:
     """Print the plan of a job; return 3 if rows are invalid, 4 if the run would stop before its first request."""
     clock = SystemClock()
-    set_up_logs(args.log_format)
+    set_up_logs(args)
     config = open_config(config_path(args.config, os.environ), os.environ, clock, args.job)
-    set_up_logs(args.log_format, secrets(config))
+    set_up_logs(args, secrets(config))
     for warning in warnings(config, at=clock.now()):
         log.warning(warning)
     options = RunOptions(day=args.date, limit=args.limit, max_invalid=args.max_invalid)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline.cli.history import archive
-from pipeline.cli.summary import first_of, print_json, print_line
+from pipeline.cli.terminal.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.ledger.history.prune import Kept, Pruned
 from pipeline.ledger.records import RunRecord

@@ -17,10 +17,10 @@ from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
-from pipeline.cli.logs import log, log_at_once, set_up_logs
 from pipeline.cli.parser import RERUNNABLE
-from pipeline.cli.progress import Progress
-from pipeline.cli.summary import first_of, print_json, print_line, print_summary
+from pipeline.cli.terminal.logs import log, log_at_once, log_run, set_up_logs
+from pipeline.cli.terminal.progress import Progress, Screen, screen_of
+from pipeline.cli.terminal.summary import first_of, print_json, print_line, print_summary
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -89,17 +89,19 @@ def nothing_selected(found: Mapping[Status, int]) -> str:
 def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | None = None) -> "Iterator[_Command]":
     """Open config and ledger for one command, and let signals drain its run."""
     clock = SystemClock()
-    set_up_logs(args.log_format)
-    with draining_signals(args.log_format, "continue with `backfill resume`") as active:
+    set_up_logs(args)
+    screen = screen_of(args, sys.stderr, os.environ)
+    say = log_at_once if screen is None or not screen.redraws else lambda *_: None
+    with draining_signals(args.log_format, "continue with `backfill resume`", say) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
         if args.processes not in (None, 1):
             raise SettingsError([f"--processes {args.processes}: {ONE_PROCESS}"])
-        set_up_logs(args.log_format, secrets(config))
+        set_up_logs(args, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
         system = make_system(clock)
         ledger = open_the_ledger(config, clock, open_ledger=system.open_ledger)
-        command = _Command(args, config, ledger, system, active)
+        command = _Command(args, config, ledger, system, active, screen)
         try:
             yield command
         finally:
@@ -111,17 +113,25 @@ class _Command:
     """A command that executes one run: its runner and progress, and what it prints at the end."""
 
     def __init__(
-        self, args: argparse.Namespace, config: Config, ledger: Ledger, system: System, active: list[RunControl]
+        self,
+        args: argparse.Namespace,
+        config: Config,
+        ledger: Ledger,
+        system: System,
+        active: list[RunControl],
+        screen: Screen | None,
     ) -> None:
         self._args = args
         self._config = config
         self._clock = system.clock
         self._active = active
         self.ledger = ledger
-        self.progress = Progress(system.clock, shown=not args.no_progress)
+        self.progress = Progress(system.clock, screen)
         events = RunEvents(
             begun=self._begun,
+            phase=self.progress.phase,
             staged=self.progress.staged,
+            to_send=self.progress.to_send,
             tick=self.progress.tick,
             log=log.info,
             ignored=_log_ignored,
@@ -131,11 +141,9 @@ class _Command:
     def options_for(self, job: str) -> RunOptions:
         """Return the command line's options for a run of this job."""
         args = self._args
-        known = self._config.jobs.get(job)
-        zone = known.timezone if known else ZoneInfo("UTC")
         return RunOptions(
             day=args.date,
-            until=args.until and deadline(args.until, zone, self._clock.now()),
+            until=args.until and deadline(args.until, self._zone_of(job), self._clock.now()),
             limit=args.limit,
             max_failures=args.max_failures,
             max_invalid=args.max_invalid,
@@ -160,8 +168,13 @@ class _Command:
 
     def _begun(self, run: RunRecord, control: RunControl) -> None:
         self._active.append(control)
-        self.progress.follow(control)
-        log.info("run %s of job %s", run.run_id, run.job)
+        self.progress.follow(run, control, self._zone_of(run.job))
+        log_run(run.run_id, run.job)
+        log.info("run %s of job %s", run.run_id, run.job, extra={"event": "run_begun"})
+
+    def _zone_of(self, job: str) -> ZoneInfo:
+        known = self._config.jobs.get(job)
+        return known.timezone if known else ZoneInfo("UTC")
 
 
 def _log_ignored(names: Sequence[str]) -> None:
@@ -170,12 +183,14 @@ def _log_ignored(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def draining_signals(log_format: str, advice: str) -> Iterator[list[RunControl]]:
+def draining_signals(
+    log_format: str, advice: str, say: Callable[[str, str], None] = log_at_once
+) -> Iterator[list[RunControl]]:
     """
     Yield the list for the active run. SIGINT and SIGTERM drain that run; a second signal ends the process at once.
 
     `advice` says how to continue after a signal. Ending at once is as safe as a crash. Before a run is active, signals
-    interrupt the command.
+    interrupt the command. `say` is called in the signal handler with a text and the log format.
     """
     active: list[RunControl] = []
     received: list[str] = []
@@ -188,7 +203,7 @@ def draining_signals(log_format: str, advice: str) -> Iterator[list[RunControl]]
             os._exit(5)
         received.append(name)
         active[0].drain(Ending.INTERRUPTED, f"stopped by {name}; {advice}")
-        log_at_once(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
+        say(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

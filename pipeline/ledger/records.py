@@ -116,11 +116,17 @@ class InputRecord:
 
 @dataclass(slots=True)
 class StagedCounts:
-    """Rows of a run after the decision, without filtered ones: all, the invalid ones, and their faults in groups."""
+    """
+    Rows of a run after the decision, without filtered ones: all, the invalid ones, and their faults in groups.
+
+    `skipped` counts rows too, also filtered ones; `due` counts deliveries.
+    """
 
     rows: int = 0
     invalid: int = 0
     faults: FaultGroups = field(default_factory=FaultGroups)
+    skipped: int = 0
+    due: int = 0
 
 
 # Puts another request key into a body.

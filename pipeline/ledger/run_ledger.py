@@ -394,6 +394,10 @@ class RunLedger:
         """Return how many of the rows the job's filter left out."""
         return self._file.read(lambda c: skipped_rows.skipped_rows_with(c, self.run, "filtered"))
 
+    def count_unreached(self) -> int:
+        """Return how many dues the run did not reach yet."""
+        return self._file.read(lambda c: dues.count_unreached(c, self.run))
+
     def has_open_dues(self) -> bool:
         """Return whether the run has dues that it did not reach or did not finish."""
         self._entries.flush()

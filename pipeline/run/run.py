@@ -5,6 +5,7 @@ One run, from its first row to its report.
 were not reached, and writes the report.
 """
 
+import logging
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,11 +22,13 @@ from pipeline.map import rekey, retarget
 from pipeline.model import LaneOrder, RowLimit
 from pipeline.read import SourceFile
 from pipeline.report import ReportFiles
-from pipeline.run.events import RunEvents
+from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.ports import FileStager, Report, Sender
 from pipeline.run.waits import Waits
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from pipeline.write.delivery import timestamp
+
+_log = logging.getLogger("backfill")
 
 
 @dataclass(kw_only=True)
@@ -63,6 +66,7 @@ class Run:
         self.events.begun(self.ledger.run, self.control)
         self._thread = threading.get_ident()
         self.ledger.on_look(self._observe)
+        _log.debug("the run has the lease of job %s", self.ledger.run.job, extra={"event": "lease_taken"})
         return self
 
     def __exit__(
@@ -76,24 +80,30 @@ class Run:
         finally:
             self.ledger.on_look(None)
             self.ledger.leave()
+            _log.debug("the lease of job %s is released", self.ledger.run.job, extra={"event": "lease_released"})
 
     def stage(self, files: Sequence[SourceFile]) -> None:
         """Read and map the files, and decide on each row."""
+        self.events.phase(ProgressPhase.READING)
         with suppress(Drained):
             self._get_ready(self.stager.stage(files))
 
     def stage_rerun(self, parent: RunRecord, selection: Selection) -> None:
         """Stage the selected rows of another run, with the same keys and bytes."""
+        self.events.phase(ProgressPhase.DECIDING)
         rewrites = Rewrites(lambda body, key: rekey(body, parent.api, key), retarget)
         with suppress(Drained):
             self._get_ready(self.ledger.copy_from(parent, selection, rewrites))
+            self.events.to_send(self.ledger.count_unreached())
 
     def continue_staged(self) -> None:
         """Prepare the rows that were staged before and not delivered."""
+        self.events.phase(ProgressPhase.DECIDING)
         with suppress(Drained):
             # Another run may have sent payments with new keys since.
             self.ledger.follow_new_keys(retarget)
             self._get_ready(self.ledger.wanted_rows())
+            self.events.to_send(self.ledger.count_unreached())
 
     def deliver(self) -> None:
         """Send the staged rows, until all have an outcome or the run is drained."""
@@ -101,6 +111,7 @@ class Run:
             return
         with suppress(Drained):
             self.control.check_running()
+            self.events.phase(ProgressPhase.SENDING)
             started = self.clock.steady()
             self.sender.deliver(self.ledger.lanes(self.order, self.most_rows), tick=self._tick)
             self.ledger.heartbeat()
@@ -113,9 +124,11 @@ class Run:
         """Settle the rows that were not reached, write the report, and record the exit code."""
         for note in self.sender.notes():
             self.events.log(note)
+        self.events.phase(ProgressPhase.WRITING)
         record = self._conclude()
-        files = self.report.write(record, self.ledger.heartbeat)
+        files = self.report.write(record, self._tick_of_report)
         self.ledger.finish(files.summary.exit_code)
+        _log.debug("the report is in %s", files.folder, extra={"event": "report_written", "folder": str(files.folder)})
         return files
 
     def _get_ready(self, rows: int) -> None:
@@ -131,6 +144,10 @@ class Run:
             self.control.check_running()
         self.ledger.heartbeat()
         self._observe()
+
+    def _tick_of_report(self) -> None:
+        self.ledger.heartbeat()
+        self.events.tick()
 
     def _observe(self) -> None:
         """Log what the run waits for. The thread that holds the run also calls it while it waits for the ledger."""

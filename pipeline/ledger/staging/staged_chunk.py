@@ -125,6 +125,8 @@ class StagedChunk:
         # Filtered rows do not show whether the mapping is right.
         counts.rows += len(self.decisions) - self.decisions.count(RowDecision.FILTERED)
         counts.invalid += len(self.faults)
+        counts.skipped += len(self.decisions) - self.decisions.count(RowDecision.DUE) - len(self.faults)
+        counts.due += len(self.due_parts())
         in_order = (self.faults[at] for at in sorted(self.faults))
         for kind, rows in Counter(map(_kind_of, in_order)).items():
             counts.faults.add(FaultKind(Status.INVALID, *kind), partial(self._first_with, kind, file), rows)
