@@ -3,7 +3,7 @@ The command `backfill`.
 
 Read in this order:
 
-- `main`: entry point, dispatch, exit codes; `parser`: commands and options
+- `main`: entry point, dispatch, exit codes; `parser`: commands and options; `usage`: help, near names, completion
 - `run`: `run`, `rerun`, `resume`; `plan`: `plan`
 - `history`: `runs`, `show`, `report`; `totals`: `totals`; `prune`: `prune`; `simulate`: `simulate`
 - `terminal`: what they print: summaries on stdout, logs and progress on stderr

@@ -1,6 +1,7 @@
 """The entry point: dispatch, exit codes, and errors as sentences on stderr."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ Command = Callable[[argparse.Namespace], int]
 _MODULES = {
     **dict.fromkeys(("run", "rerun", "resume"), "run"),
     **dict.fromkeys(("runs", "show", "report"), "history"),
+    "completion": "usage.completion",
     **{name: name for name in ("check", "init", "plan", "prune", "reconcile", "simulate", "totals")},
 }
 
@@ -37,9 +39,15 @@ def main(argv: Sequence[str] | None = None, find: Callable[[str], Command] | Non
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
-    args, rest = build_parser().parse_known_args(words)
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        # A shell asks for a completion, and gets it instead of a command.
+        from pipeline.cli.usage.completion import complete  # noqa: PLC0415 - imported on use, as the commands
+
+        complete(parser)
+    args, rest = parser.parse_known_args(words)
     if rest and args.command != "simulate":
-        build_parser().parse_args(words)
+        parser.refuse(args.command, rest)
     args.rest = rest
     return args
 
