@@ -27,7 +27,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
-from pipeline.report import OutcomeFormat, ReportFiles
+from pipeline.report import OutcomeFormat, ReportFiles, Summary
 from pipeline.run.events import RunEvents
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
@@ -160,6 +160,9 @@ class _Command:
             return files.exit_code
         for note in files.notes:
             log.warning(note)
+        if self._args.log_format == "json":
+            # For people, the summary on stdout says the same.
+            _log_end(files.summary)
         if self._args.json:
             sys.stdout.write(files.summary.as_json().decode())
         else:
@@ -175,6 +178,18 @@ class _Command:
     def _zone_of(self, job: str) -> ZoneInfo:
         known = self._config.jobs.get(job)
         return known.timezone if known else ZoneInfo("UTC")
+
+
+def _log_end(summary: Summary) -> None:
+    counts = {str(status): rows for status, rows in summary.counts.items() if rows}
+    facts = {
+        "event": "run_ended",
+        "state": summary.state,
+        "exit_code": summary.exit_code,
+        "rows": summary.rows,
+        **counts,
+    }
+    log.info("the run ended with exit code %d", summary.exit_code, extra=facts)
 
 
 def _log_ignored(names: Sequence[str]) -> None:

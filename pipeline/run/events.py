@@ -26,7 +26,7 @@ class RunEvents:
     - `phase`: the run begins another part of its work
     - `staged`: gets the number of rows read so far
     - `to_send`: all is decided; gets the number of deliveries that are due
-    - `tick`: called a few times per second while requests are sent, and between pages of the report
+    - `tick`: called a few times per second, at each heartbeat of the run
     - `log`: gets a line for the log
     - `ignored`: gets the names of files in input folders that are not read
     """

@@ -126,7 +126,7 @@ class Run:
             self.events.log(note)
         self.events.phase(ProgressPhase.WRITING)
         record = self._conclude()
-        files = self.report.write(record, self._tick_of_report)
+        files = self.report.write(record, self.ledger.heartbeat)
         self.ledger.finish(files.summary.exit_code)
         _log.debug("the report is in %s", files.folder, extra={"event": "report_written", "folder": str(files.folder)})
         return files
@@ -143,23 +143,18 @@ class Run:
         with suppress(Drained):
             self.control.check_running()
         self.ledger.heartbeat()
-        self._observe()
-
-    def _tick_of_report(self) -> None:
-        self.ledger.heartbeat()
-        self.events.tick()
 
     def _observe(self) -> None:
-        """Log what the run waits for. The thread that holds the run also calls it while it waits for the ledger."""
+        """Log what the run waits for, and show progress. The ledger calls it at each heartbeat, and while it waits."""
         if threading.get_ident() != self._thread:
             return
-        lines = self._waits.observe([*self.ledger.waiting(), *self.sender.waiting()])
+        waits = [] if self._is_concluded else [*self.ledger.waiting(), *self.sender.waiting()]
+        lines = self._waits.observe(waits)
         self.control.waiting_for = self._waits.shown()
         # Last, because these may write to a terminal that blocks.
         for line in lines:
             self.events.log(line)
-        if self._is_ready:
-            self.events.tick()
+        self.events.tick()
 
     def _conclude(self) -> RunRecord:
         self._is_concluded = True

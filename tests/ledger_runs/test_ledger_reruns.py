@@ -388,7 +388,7 @@ def test_rows_delivered_by_a_rerun_are_skipped_by_a_resume(new_job: NewJobRuns) 
         pytest.param("X", "is no run in this ledger", id="none"),
         pytest.param("lst", "is no run in this ledger; did you mean last?", id="misspelt last"),
         pytest.param("ORDERS-00O2", "is no run in this ledger; did you mean ORDERS-0002?", id="misspelt id"),
-        pytest.param("ORDERS-00_1", "is no run in this ledger", id="no-wildcard"),
+        pytest.param("ORDERS-00_1", "is no run in this ledger; did you mean ORDERS-0001?", id="no-wildcard"),
     ],
 )
 def test_a_run_is_found_by_its_id(new_job: NewJobRuns, opens: Opens, wanted: str, found: str) -> None:

@@ -92,7 +92,7 @@ class Progress:
         self._run: RunRecord | None = None
         self._control: RunControl | None = None
         self._zone = ZoneInfo("UTC")
-        self._phase = ProgressPhase.READING
+        self._phase, self._phase_began = ProgressPhase.READING, clock.steady()
         self._rows_read = 0
         self._to_send: int | None = None
         self._settled_before = 0
@@ -105,7 +105,7 @@ class Progress:
 
     def phase(self, phase: ProgressPhase) -> None:
         """Show that another phase begins."""
-        self._phase = phase
+        self._phase, self._phase_began = phase, self._clock.steady()
         if self._screen is not None and self._screen.redraws:
             self._next_at = self._clock.steady()
         self.tick()
@@ -148,6 +148,7 @@ class Progress:
             run_id=run.run_id,
             phase=self._phase,
             limit=run.limit_per_s,
+            seconds=self._clock.steady() - self._phase_began,
             rows_read=self._rows_read,
             counts=_counts(control),
             to_send=self._to_send,

@@ -24,6 +24,7 @@ class Snapshot:
 
     - `rows_read`: rows read so far
     - `counts`: rows with an outcome, by status; `done` of them were due, out of `to_send` (None: not yet known)
+    - `seconds`: since the phase began
     - `rate`: requests per second, None until measured; `limit`: the quota
     - `seconds_left`, `ends_at`: until all are done at the present speed, None until measured
     - `waiting_for`: the causes of a pause; `ending`: why the run ends before its time; empty if there are none
@@ -33,6 +34,7 @@ class Snapshot:
     run_id: str
     phase: ProgressPhase
     limit: float
+    seconds: float = 0.0
     rows_read: int = 0
     counts: Mapping[Status, int] = field(default_factory=dict)
     to_send: int | None = None
@@ -87,11 +89,11 @@ def phase_text(phase: ProgressPhase) -> str:
 
 
 def amount_text(now: Snapshot) -> str:
-    """Return how far the phase is: rows read, or deliveries done of those due; empty if it has no number."""
+    """Return how far the phase is: rows read, or deliveries done of those due, or only since when it lasts."""
     if now.phase is ProgressPhase.READING:
         return t("{rows:,} rows read", rows=now.rows_read)
     if now.share is None or now.to_send is None:
-        return ""
+        return t("for {time}", time=duration(now.seconds))
     return t("{done:,} of {to_send:,}", done=now.done, to_send=now.to_send)
 
 
@@ -132,7 +134,7 @@ def line_of(now: Snapshot) -> str:
     share = [] if now.share is None else [f"{now.share:.0%}"]
     counts = [", ".join(count_texts(now))]
     details = [amount_text(now), *share, *counts, *speed_texts(now), *pause_texts(now)]
-    return f"{phase_text(now.phase)}: {'; '.join(filter(None, details))}".removesuffix(": ")
+    return f"{phase_text(now.phase)}: {'; '.join(filter(None, details))}"
 
 
 def duration(seconds: float) -> str:

@@ -88,8 +88,8 @@ def screen_after(output: str) -> list[str]:
             id="reading",
         ),
         pytest.param(
-            replace(SENDING, phase=ProgressPhase.WRITING, counts={}), 80,
-            ["orders writing reports"], id="writing reports",
+            replace(SENDING, phase=ProgressPhase.WRITING, counts={}, seconds=3.0), 80,
+            ["orders writing reports                                                  for 3 s"], id="writing reports",
         ),
     ],
 )  # fmt: skip

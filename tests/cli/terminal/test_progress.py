@@ -85,6 +85,7 @@ def test_progress_goes_through_the_phases_of_a_run() -> None:
         run_id=RUN.run_id,
         phase=ProgressPhase.SENDING,
         limit=20.0,
+        seconds=10.0,
         rows_read=2000,
         counts={Status.SUCCEEDED: 100, Status.SKIPPED: 100},
         to_send=1900,

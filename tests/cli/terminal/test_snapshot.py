@@ -16,7 +16,9 @@ SPEED = "15.5 of 20 req/s (78%); 15 min left, until 20:14 CST; 45 retries; 3 thr
     ("now", "line"),
     [
         pytest.param(READING, "reading: 12,000 rows read", id="reading"),
-        pytest.param(replace(READING, phase=ProgressPhase.DECIDING), "deciding", id="deciding"),
+        pytest.param(
+            replace(READING, phase=ProgressPhase.DECIDING, seconds=71.0), "deciding: for 2 min", id="deciding"
+        ),
         pytest.param(SENDING, f"sending: 12,006 of 29,025; 41%; {COUNTS}; {SPEED}", id="sending"),
         pytest.param(
             replace(SENDING, counts={}, to_send=0, done=0, rate=None, seconds_left=None, retries=0, throttled=0),
@@ -41,7 +43,8 @@ SPEED = "15.5 of 20 req/s (78%); 15 min left, until 20:14 CST; 45 retries; 3 thr
             id="the end of a stopped run",
         ),
         pytest.param(
-            replace(SENDING, phase=ProgressPhase.WRITING), f"writing reports: {COUNTS}", id="writing reports"
+            replace(SENDING, phase=ProgressPhase.WRITING, seconds=3.0), f"writing reports: for 3 s; {COUNTS}",
+            id="writing reports",
         ),
     ],
 )  # fmt: skip
