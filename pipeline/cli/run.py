@@ -20,6 +20,7 @@ from pipeline.cli.deadline import deadline
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.terminal.logs import log, log_at_once, log_run, set_up_logs
 from pipeline.cli.terminal.progress import Progress, Screen, screen_of
+from pipeline.cli.terminal.streams import write_at_once
 from pipeline.cli.terminal.summary import first_of, print_json, print_line, print_summary
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
@@ -215,6 +216,9 @@ def draining_signals(
         if not active:
             raise KeyboardInterrupt
         if received:
+            if sys.stderr.isatty():
+                # The shell's next line must not continue the progress.
+                write_at_once("\n")
             os._exit(5)
         received.append(name)
         active[0].drain(Ending.INTERRUPTED, f"stopped by {name}; {advice}")

@@ -13,6 +13,8 @@ from pipeline.run.events import ProgressPhase
 # Seconds of measurement before a speed is shown, and the seconds over which it is averaged.
 _FEWEST_SECONDS = 5.0
 _WINDOW_SECONDS = 60.0
+# Time left up to which the time of the end has no date.
+_SAME_DAY_SECONDS = 20 * 3600
 # Share of the quota from which on nothing but the quota limits the speed.
 _AT_THE_QUOTA = 0.9
 
@@ -108,7 +110,8 @@ def speed_texts(now: Snapshot) -> list[str]:
         return []
     texts = [_rate(now)]
     if now.seconds_left is not None and now.ends_at is not None:
-        left, at = duration(now.seconds_left), f"{now.ends_at:%H:%M %Z}"
+        day = "%Y-%m-%d " if now.seconds_left > _SAME_DAY_SECONDS else ""
+        left, at = duration(now.seconds_left), now.ends_at.strftime(f"{day}%H:%M %Z")
         texts.append(t("{left} left, until {at}", left=left, at=at))
     if now.retries:
         texts.append(t("{number:,} retries", number=now.retries))

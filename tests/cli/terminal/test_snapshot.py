@@ -25,6 +25,11 @@ SPEED = "15.5 of 20 req/s (78%); 15 min left, until 20:14 CST; 45 retries; 3 thr
             "sending: 0 of 0; 100%; quota 20 req/s", id="nothing to send",
         ),
         pytest.param(
+            replace(SENDING, counts={}, seconds_left=90_000.0, retries=0, throttled=0),
+            "sending: 12,006 of 29,025; 41%; 15.5 of 20 req/s (78%); 25 h 00 min left, until 2026-03-01 20:14 CST",
+            id="a long run",
+        ),
+        pytest.param(
             replace(SENDING, seconds_left=None, waiting_for="waiting: the platform is down, until 12:00:40 UTC"),
             f"sending: 12,006 of 29,025; 41%; {COUNTS}; 15.5 of 20 req/s (78%); 45 retries; 3 throttled; "
             "waiting: the platform is down, until 12:00:40 UTC",
