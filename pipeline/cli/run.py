@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from zoneinfo import ZoneInfo
 
@@ -134,7 +135,7 @@ class _Command:
             staged=self.progress.staged,
             to_send=self.progress.to_send,
             tick=self.progress.tick,
-            log=log.info,
+            log=partial(log.info, extra={"event": "note"}),
             ignored=_log_ignored,
         )
         self.runner = Runner(config, ledger, system, events)

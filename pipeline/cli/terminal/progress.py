@@ -12,7 +12,7 @@ from pipeline.clock import Clock
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.run.events import ProgressPhase
-from pipeline.write.brakes.run_control import RunControl
+from pipeline.write.brakes.run_control import Ending, RunControl
 
 _REDRAW_EVERY_SECONDS = 0.2
 _LINE_EVERY_SECONDS = 60.0
@@ -93,6 +93,7 @@ class Progress:
         self._control: RunControl | None = None
         self._zone = ZoneInfo("UTC")
         self._phase, self._phase_began = ProgressPhase.READING, clock.steady()
+        self._ending: Ending | None = None
         self._rows_read = 0
         self._to_send: int | None = None
         self._settled_before = 0
@@ -128,7 +129,9 @@ class Progress:
         if self._phase is ProgressPhase.SENDING:
             self._requests.add(now, self._control.attempts)
             self._deliveries.add(now, self._settled())
-        if now >= self._next_at:
+        is_new_ending = self._screen.redraws and self._control.ending is not self._ending
+        if now >= self._next_at or is_new_ending:
+            self._ending = self._control.ending
             self._next_at = now + self._screen.every
             self._screen.show(self._snapshot(self._run, self._control))
 
@@ -162,6 +165,7 @@ class Progress:
             else (self._clock.now() + timedelta(seconds=seconds_left)).astimezone(self._zone),
             waiting_for=control.waiting_for,
             ending=(control.reason or "") if control.ending is not None else "",
+            is_interrupted=control.ending is Ending.INTERRUPTED,
         )
 
     def _seconds_left(self, done: int) -> float | None:

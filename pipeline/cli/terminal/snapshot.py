@@ -30,6 +30,7 @@ class Snapshot:
     - `rate`: requests per second, None until measured; `limit`: the quota
     - `seconds_left`, `ends_at`: until all are done at the present speed, None until measured
     - `waiting_for`: the causes of a pause; `ending`: why the run ends before its time; empty if there are none
+    - `is_interrupted`: a signal ends the run
     """
 
     job: str
@@ -48,6 +49,7 @@ class Snapshot:
     ends_at: datetime | None = None
     waiting_for: str = ""
     ending: str = ""
+    is_interrupted: bool = False
 
     @property
     def share(self) -> float | None:
@@ -123,8 +125,9 @@ def speed_texts(now: Snapshot) -> list[str]:
 def pause_texts(now: Snapshot) -> list[str]:
     """Return why sending pauses, is slow, or ends before its time; none if it does not."""
     texts = []
-    if now.ending and now.phase is ProgressPhase.SENDING:
-        texts.append(t("{reason}; waiting for requests in flight", reason=now.ending))
+    if now.ending and now.phase is not ProgressPhase.WRITING:
+        hint = t("; a second signal ends it at once") if now.is_interrupted else ""
+        texts.append(t("ending: {reason}", reason=now.ending) + hint)
     elif now.waiting_for:
         texts.append(now.waiting_for)
     elif now.rate is not None and now.phase is ProgressPhase.SENDING and now.rate >= _AT_THE_QUOTA * now.limit:

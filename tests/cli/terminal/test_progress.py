@@ -113,13 +113,15 @@ def test_time_left_is_not_guessed() -> None:
 
 
 def test_an_ending_is_shown() -> None:
-    """After a signal, the progress has the reason why the run ends."""
+    """After a signal, the progress shows at once why the run ends."""
     clock, screen = MovedClock(), Shown()
     progress, control = progress_of(clock, screen)
-    control.drain(Ending.INTERRUPTED, "stopped by SIGINT")
     progress.phase(ProgressPhase.SENDING)
+    control.drain(Ending.INTERRUPTED, "stopped by SIGINT")
+    for _ in range(3):
+        progress.tick()
 
-    assert [now.ending for now in screen.snapshots] == ["stopped by SIGINT"]
+    assert [(now.ending, now.is_interrupted) for now in screen.snapshots] == [("", False), ("stopped by SIGINT", True)]
 
 
 def test_a_terminal_is_redrawn_five_times_per_second() -> None:

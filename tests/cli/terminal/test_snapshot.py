@@ -42,10 +42,15 @@ SPEED = "15.5 of 20 req/s (78%); 15 min left, until 20:14 CST; 45 retries; 3 thr
             id="full speed",
         ),
         pytest.param(
-            replace(SENDING, rate=19.0, ending="stopped by SIGINT", waiting_for="waiting: x"),
+            replace(SENDING, rate=19.0, ending="the deadline 06:30 was reached", waiting_for="waiting: x"),
             f"sending: 12,006 of 29,025; 41%; {COUNTS}; 19.0 of 20 req/s (95%); 15 min left, until 20:14 CST; "
-            "45 retries; 3 throttled; stopped by SIGINT; waiting for requests in flight",
-            id="the end of a stopped run",
+            "45 retries; 3 throttled; ending: the deadline 06:30 was reached",
+            id="the end of a run with a deadline",
+        ),
+        pytest.param(
+            replace(READING, ending="stopped by SIGINT", is_interrupted=True),
+            "reading: 12,000 rows read; ending: stopped by SIGINT; a second signal ends it at once",
+            id="the end of a run after a signal",
         ),
         pytest.param(
             replace(SENDING, phase=ProgressPhase.WRITING, seconds=3.0), f"writing reports: for 3 s; {COUNTS}",
