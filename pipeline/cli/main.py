@@ -93,7 +93,7 @@ def _print_errors(args: argparse.Namespace, exit_code: int, lines: Sequence[str]
         from pipeline.cli.terminal.logs import log  # noqa: PLC0415 - imported on use, as the commands
 
         for line in lines:
-            log.error("%s", line)
+            log.error("%s", line, extra={"event": "error"})
         return exit_code
     for line in lines:
         sys.stderr.write(f"backfill: {visible(line)}\n")
