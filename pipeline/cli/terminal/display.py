@@ -77,6 +77,9 @@ class Display:
     It has no thread of its own; `end` removes the lines.
     """
 
+    every = 0.2
+    redraws = True
+
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         console = _Console(file=stream, force_terminal=True, no_color=bool(environ.get("NO_COLOR")), highlight=False)
         self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)

@@ -14,7 +14,6 @@ from pipeline.model import Status
 from pipeline.run.events import ProgressPhase
 from pipeline.write.brakes.run_control import Ending, RunControl
 
-_REDRAW_EVERY_SECONDS = 0.2
 _LINE_EVERY_SECONDS = 60.0
 # Terminals that can't move the cursor.
 _SIMPLE_TERMINALS = ("", "dumb", "unknown")
@@ -49,33 +48,17 @@ class LogScreen:
         """Do nothing."""
 
 
-class TerminalScreen:
-    """Progress as lines at the end of a terminal."""
-
-    every = _REDRAW_EVERY_SECONDS
-    redraws = True
-
-    def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
-        # Imported here, because rich is needed on a terminal only.
-        from pipeline.cli.terminal.display import Display  # noqa: PLC0415
-
-        self._display = Display(stream, environ)
-
-    def show(self, now: Snapshot) -> None:
-        """Redraw the lines."""
-        self._display.show(now)
-
-    def end(self) -> None:
-        """Remove the lines."""
-        self._display.end()
-
-
 def screen_of(args: argparse.Namespace, stream: TextIO, environ: Mapping[str, str]) -> Screen | None:
     """Return where progress is shown: a terminal, the log, or nowhere (None)."""
     if args.quiet or args.no_progress:
         return None
     is_terminal = stream.isatty() and environ.get("TERM", "") not in _SIMPLE_TERMINALS
-    return TerminalScreen(stream, environ) if is_terminal and args.log_format == "console" else LogScreen()
+    if not is_terminal or args.log_format == "json":
+        return LogScreen()
+    # Imported here, because rich is needed on a terminal only.
+    from pipeline.cli.terminal.display import Display  # noqa: PLC0415
+
+    return Display(stream, environ)
 
 
 class Progress:

@@ -27,7 +27,7 @@ class GuidingParser(argparse.ArgumentParser):
         parser = self.commands[command]
         options = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001 - no public name
         wrong, listed = next((word for word in words if word.startswith("-")), ""), " ".join(words)
-        name = nearest(wrong, options)
+        name = nearest(wrong.partition("=")[0], options)
         if name is None:
             parser.error(f"unrecognized arguments: {listed}")
         parser.error(t("unrecognized arguments: {words}; did you mean {name}?", words=listed, name=name))

@@ -8,7 +8,8 @@ from datetime import datetime
 
 import pytest
 
-from pipeline.cli.terminal.progress import LogScreen, Progress, Screen, TerminalScreen, screen_of
+from pipeline.cli.terminal.display import Display
+from pipeline.cli.terminal.progress import LogScreen, Progress, Screen, screen_of
 from pipeline.cli.terminal.snapshot import Snapshot
 from pipeline.model import Status
 from pipeline.run.events import ProgressPhase
@@ -160,8 +161,8 @@ def test_without_a_terminal_a_line_comes_every_minute(caplog: pytest.LogCaptureF
 @pytest.mark.parametrize(
     ("options", "environ", "stream", "kind"),
     [
-        pytest.param({}, {"TERM": "xterm"}, Terminal(), TerminalScreen, id="a terminal"),
-        pytest.param({}, {"TERM": "xterm", "NO_COLOR": "1"}, Terminal(), TerminalScreen, id="without colours"),
+        pytest.param({}, {"TERM": "xterm"}, Terminal(), Display, id="a terminal"),
+        pytest.param({}, {"TERM": "xterm", "NO_COLOR": "1"}, Terminal(), Display, id="without colours"),
         pytest.param({}, {"TERM": "xterm"}, io.StringIO(), LogScreen, id="a pipe or a file"),
         pytest.param({}, {"TERM": "dumb"}, Terminal(), LogScreen, id="a terminal that can not move its cursor"),
         pytest.param({}, {}, Terminal(), LogScreen, id="an unknown terminal"),

@@ -26,6 +26,10 @@ def test_the_nearest_name_is_suggested(word: str, name: str | None) -> None:
             "backfill run: error: unrecognized arguments: --no-progres; did you mean --no-progress?", id="option",
         ),
         pytest.param(
+            ["run", "orders", "--fromat=csv"],
+            "backfill run: error: unrecognized arguments: --fromat=csv; did you mean --format?", id="option with =",
+        ),
+        pytest.param(
             ["runs", "--jsno", "x"],
             "backfill runs: error: unrecognized arguments: --jsno x; did you mean --json?", id="option with a word",
         ),
