@@ -57,7 +57,7 @@ demo-page: $(VENV)/runtime ## run the demo, and write its output into docs/demo.
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh 2>&1 \
 		| $(VENV)/bin/python sample_data/demo_page.py docs/demo.md
 
-test: $(VENV)/dev $(VENV)/browser $(VENV)/orchestrators/ready $(VENV)/systemd ## set up .venv where the lock files ask for it, then check
+test: $(VENV)/dev $(VENV)/browser $(VENV)/shells $(VENV)/orchestrators/ready $(VENV)/systemd ## set up .venv where the lock files ask for it, then check
 	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
 
 check: ## format, lint, types, import rules, tests, coverage of the rules; in the environment as it is
@@ -73,7 +73,7 @@ coverage: ## branches of the rules (map, judge, limits, admission, decide): 100 
 	$(BIN)/coverage run -m pytest -n 0 -q --hypothesis-seed=0 $(RULE_TESTS)
 	$(BIN)/coverage report
 
-pythons: $(VENV)/dev $(VENV)/browser $(VENV)/orchestrators/ready $(VENV)/systemd ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
+pythons: $(VENV)/dev $(VENV)/browser $(VENV)/shells $(VENV)/orchestrators/ready $(VENV)/systemd ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
 	PATH="$$PATH:$(PYENV_BINS)" $(VENV)/bin/nox --session $(SESSION) --pythons $(PYTHONS) $(if $(ARGS),-- $(ARGS))
 
 format: ## format the code, and fix what the linter can fix
@@ -153,4 +153,11 @@ $(VENV)/systemd: $(VENV)/made
 	@command -v systemd-analyze >/dev/null || { \
 		echo "set-up: no systemd-analyze found; installing Debian's systemd (root only, about 10 MB)"; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends systemd >/dev/null; }
+	@touch $@
+
+# The tests of completion drive these shells.
+$(VENV)/shells: $(VENV)/made
+	@command -v zsh >/dev/null && command -v fish >/dev/null || { \
+		echo "set-up: no zsh or no fish found; installing Debian's (root only, about 8 MB)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends zsh fish >/dev/null; }
 	@touch $@

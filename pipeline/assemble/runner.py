@@ -149,7 +149,7 @@ class Runner:
                     max_invalid=limits.max_invalid,
                     limit=ledger.run.options.get("limit"),
                     others=others_of(job, now),
-                    tick=self.events.staged,
+                    events=self.events,
                     planned=PlannedRequests.from_options(ledger.run.options),
                 ),
                 sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),

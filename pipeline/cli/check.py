@@ -8,15 +8,15 @@ from pipeline.assemble.ledgers import config_path
 from pipeline.assemble.system import System
 from pipeline.check import Check, Level, exit_code
 from pipeline.check import check as check_jobs
-from pipeline.cli.logs import set_up_logs
-from pipeline.cli.summary import print_json, print_line
+from pipeline.cli.terminal.logs import set_up_logs
+from pipeline.cli.terminal.summary import print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.run.input_columns import shown_columns
 
 
 def check(args: argparse.Namespace) -> int:
     """Print all findings; return 2 if something must be fixed, 3 if there are warnings, else 0."""
-    set_up_logs(args.log_format)
+    set_up_logs(args)
     found = check_jobs(
         config_path(args.config, os.environ), os.environ, System.real(SystemClock()),
         only_job=args.job, day=args.date, show_ids=args.show_ids, online=args.online,

@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
-from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import pad, print_json, print_line, width
+from pipeline.cli.terminal.logs import log, set_up_logs
+from pipeline.cli.terminal.summary import pad, print_json, print_line, width
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.language import t
@@ -30,7 +30,7 @@ _RUNNING = "running"
 def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tuple[Config, Ledger | None]]:
     """Open config and ledger without reading keys; the ledger is None before the first run."""
     clock = SystemClock()
-    set_up_logs(args.log_format)
+    set_up_logs(args)
     config = load(config_path(args.config, os.environ), environ=os.environ, at=clock.now(), with_keys=False)
     if not config.ledger_path.exists():
         yield config, None
@@ -136,7 +136,7 @@ def show(args: argparse.Namespace) -> int:
     # Imported here, because `runs` does not need it.
     from pipeline.assemble.reporting import report_folder, summary_of  # noqa: PLC0415
     from pipeline.assemble.totals import row_reader  # noqa: PLC0415
-    from pipeline.cli.summary import print_running, print_summary  # noqa: PLC0415
+    from pipeline.cli.terminal.summary import print_running, print_summary  # noqa: PLC0415
     from pipeline.report import next_steps  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):

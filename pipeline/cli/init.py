@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.cli.summary import print_line
+from pipeline.cli.terminal.summary import print_line
 from pipeline.starter import write_starter
 
 

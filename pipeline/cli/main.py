@@ -1,6 +1,7 @@
 """The entry point: dispatch, exit codes, and errors as sentences on stderr."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -8,7 +9,7 @@ from importlib import import_module
 from typing import cast
 
 from pipeline.cli.parser import build_parser
-from pipeline.cli.streams import output_streams
+from pipeline.cli.terminal.streams import output_streams
 from pipeline.engines.garbage import collect_rarely
 from pipeline.errors import PipelineError, SettingsError, exit_code_of_error
 from pipeline.language import t
@@ -23,6 +24,7 @@ Command = Callable[[argparse.Namespace], int]
 _MODULES = {
     **dict.fromkeys(("run", "rerun", "resume"), "run"),
     **dict.fromkeys(("runs", "show", "report"), "history"),
+    "completion": "usage.completion",
     **{name: name for name in ("check", "init", "plan", "prune", "reconcile", "simulate", "totals")},
 }
 
@@ -37,9 +39,15 @@ def main(argv: Sequence[str] | None = None, find: Callable[[str], Command] | Non
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
-    args, rest = build_parser().parse_known_args(words)
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        # A shell asks for a completion, and gets it instead of a command.
+        from pipeline.cli.usage.completion import complete  # noqa: PLC0415 - imported on use, as the commands
+
+        complete(parser)
+    args, rest = parser.parse_known_args(words)
     if rest and args.command != "simulate":
-        build_parser().parse_args(words)
+        parser.refuse(args.command, rest)
     args.rest = rest
     return args
 
@@ -77,10 +85,10 @@ def find_command(name: str) -> Command:
 def _print_errors(args: argparse.Namespace, exit_code: int, lines: Sequence[str]) -> int:
     if vars(args).get("log_format") == "json":
         # The command has set up its logs already.
-        from pipeline.cli.logs import log  # noqa: PLC0415 - imported on use, as the commands
+        from pipeline.cli.terminal.logs import log  # noqa: PLC0415 - imported on use, as the commands
 
         for line in lines:
-            log.error("%s", line)
+            log.error("%s", line, extra={"event": "error"})
         return exit_code
     for line in lines:
         sys.stderr.write(f"backfill: {visible(line)}\n")

@@ -9,7 +9,7 @@ from pipeline.assemble.ledgers import reports_folder
 from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.reporting import report_folder, summary_of
 from pipeline.assemble.totals import row_reader
-from pipeline.cli.summary import print_line
+from pipeline.cli.terminal.summary import print_line
 from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.ledger.ledger import Ledger

@@ -7,24 +7,28 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline import version
+from pipeline.cli.usage.examples import examples_of
+from pipeline.cli.usage.guide import GuidingFormatter, GuidingParser
 from pipeline.language import t
 from pipeline.model import RowLimit
 from pipeline.redact import visible
 
-_EPILOG = "RUN is a run id, a unique prefix of one, or `last`. Exit codes: 0 all rows done, 1 internal error, 2 usage, "
+_EPILOG = "RUN is a run id, a unique prefix of one, or `last`. `backfill COMMAND --help` has examples. "
+_EPILOG += "Exit codes: 0 all rows done, 1 internal error, 2 usage, "
 _EPILOG += "config, key or input error, 3 finished with rows left, 4 run aborted, 5 run interrupted, 6 another run of "
 _EPILOG += "the job is active: try later."
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> "Parser":
     """Return the parser of `backfill`."""
-    parser: argparse.ArgumentParser = Parser(
+    parser = Parser(
         prog="backfill",
         description="Send exports to Alipay Zhima Go and WeChat Pay. Every row gets an outcome.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"backfill {version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.commands = commands.choices
     _add_run(commands)
     _add_plan(commands)
     _add_rerun(commands)
@@ -38,10 +42,17 @@ def build_parser() -> argparse.ArgumentParser:
     init.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
     # The simulator adds its own options on use (`cli/simulate.py`), so that `--help` does not load a server.
     commands.add_parser("simulate", help="start a local server that behaves like the four APIs", add_help=False)
+    completion = commands.add_parser("completion", help=t("print the script by which a shell completes commands"))
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help=t("the shell: bash, zsh or fish"))
+    _add_common(parser)
+    for name, command in commands.choices.items():
+        # Without a default here, so that the option may also stand before the command.
+        _add_common(command, has_default=False)
+        command.epilog = examples_of(name)
     return parser
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(GuidingParser):
     """
     A parser without abbreviations, because new options would change their meaning.
 
@@ -49,7 +60,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": GuidingFormatter, **kwargs})
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with 2."""
@@ -59,7 +70,7 @@ class Parser(argparse.ArgumentParser):
 _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for this type
 
 
-def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_run(commands: "_Commands[Parser]") -> None:
     run = commands.add_parser("run", help="read, map and send a job's exports")
     _add_job(run, is_optional=True)
     run.add_argument(
@@ -79,7 +90,7 @@ def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_execution(run)
 
 
-def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_plan(commands: "_Commands[Parser]") -> None:
     plan = commands.add_parser(
         "plan", help="show what `run` would send, without sending: counts, faults, samples, time"
     )
@@ -100,9 +111,9 @@ def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_log_format(plan)
 
 
-def _add_rerun(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_rerun(commands: "_Commands[Parser]") -> None:
     rerun = commands.add_parser("rerun", help="send the unknown, blocked and unsent rows of a run again")
-    rerun.add_argument("run", metavar="RUN")
+    _add_run_id(rerun)
     rerun.add_argument("--only", type=_statuses, metavar="STATUS,...", help="only rows with these statuses")
     rerun.add_argument("--code", type=_codes, metavar="CODE,...", default=(), help="only rows with these codes")
     rerun.add_argument(
@@ -111,21 +122,20 @@ def _add_rerun(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_execution(rerun)
 
 
-def _add_resume(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_resume(commands: "_Commands[Parser]") -> None:
     resume = commands.add_parser("resume", help="continue a run that was stopped or killed")
-    resume.add_argument("run", metavar="RUN")
+    _add_run_id(resume)
     _add_execution(resume)
 
 
-def _add_reconcile(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_reconcile(commands: "_Commands[Parser]") -> None:
     reconcile = commands.add_parser(
         "reconcile",
         help="ask the platform what it holds for a run's unknown rows, where it can be asked",
         description="Ask Zhima Go which reports it lists, and settle the unknown rows of a run that it lists as they "
         "were sent. A row that is not listed stays unknown.",
-        epilog="Example: backfill reconcile last --agreement-status",
     )
-    reconcile.add_argument("run", metavar="RUN")
+    _add_run_id(reconcile)
     reconcile.add_argument(
         "--agreement-status", action="store_true", help="also ask for the agreements of rows that were refused for them"
     )
@@ -134,13 +144,13 @@ def _add_reconcile(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_log_format(reconcile)
 
 
-def _add_history(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_history(commands: "_Commands[Parser]") -> None:
     runs = commands.add_parser("runs", help="list past runs, newest first")
     runs.add_argument("--limit", type=_count, default=20, metavar="N", help="list N runs (20)")
     show = commands.add_parser("show", help="show counts and faults of a run")
     report = commands.add_parser("report", help="write a run's report again")
-    show.add_argument("run", metavar="RUN")
-    report.add_argument("run", metavar="RUN", nargs="?")
+    _add_run_id(show)
+    _add_run_id(report, is_optional=True)
     report.add_argument(
         "--night", type=_day, metavar="YYYY-MM-DD", help=t("one report over all runs of this day, of every job")
     )
@@ -157,13 +167,12 @@ def _add_history(commands: "_Commands[argparse.ArgumentParser]") -> None:
         _add_log_format(command)
 
 
-def _add_totals(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_totals(commands: "_Commands[Parser]") -> None:
     totals = commands.add_parser(
         "totals",
         help="per agreement and period: what succeeded, and what is not final",
         description="Add up orders and tasks per agreement, from the ledger: payments minus refunds. What succeeded "
         "is what Alipay compares with a settlement. Other lines are not final: settle them first.",
-        epilog="Example: backfill totals --from 2025-11-01 --to 2025-11-30 --output november.csv",
     )
     totals.add_argument(
         "--from", dest="first", type=_day, metavar="YYYY-MM-DD",
@@ -185,7 +194,7 @@ def _add_totals(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_log_format(totals)
 
 
-def _add_prune(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_prune(commands: "_Commands[Parser]") -> None:
     prune = commands.add_parser("prune", help="delete old runs from the ledger; deliveries are kept")
     prune.add_argument(
         "--keep", type=_days, default=_KEEP_DAYS, metavar="DAYS",
@@ -200,7 +209,7 @@ def _add_prune(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_log_format(prune)
 
 
-def _add_check(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_check(commands: "_Commands[Parser]") -> None:
     check = commands.add_parser(
         "check", help="check config, keys, input columns, clock, quota, ledger and disk before a run"
     )
@@ -213,11 +222,30 @@ def _add_check(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_log_format(check)
 
 
+def _add_common(parser: argparse.ArgumentParser, *, has_default: bool = True) -> None:
+    """Add the options of all commands."""
+    default = False if has_default else argparse.SUPPRESS
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-v", dest="verbose", action="store_true", default=default, help=t("log details too: retries, pauses, files")
+    )
+    loudness.add_argument(
+        "-q", dest="quiet", action="store_true", default=default, help=t("log errors only, and show no progress")
+    )
+
+
 def _add_job(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
     parser.add_argument("job", metavar="JOB", nargs="?" if is_optional else None, help="a job of the config file")
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's inputs"
     )
+
+
+def _add_run_id(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
+    what = t(
+        "a run id, a unique prefix of one, or `last`: the last run that did something (`backfill runs` lists them)"
+    )
+    parser.add_argument("run", metavar="RUN", nargs="?" if is_optional else None, help=what)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

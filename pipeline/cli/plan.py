@@ -20,8 +20,8 @@ from pipeline.assemble.saved_plans import check_no_credentials, saved_plan
 from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
 from pipeline.cli.history import folder_beside
-from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import first_of, pad, print_faults, print_json, print_line
+from pipeline.cli.terminal.logs import log, set_up_logs
+from pipeline.cli.terminal.summary import first_of, pad, print_faults, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.language import t
@@ -41,11 +41,11 @@ from pipeline.write.delivery import timestamp
 def plan(args: argparse.Namespace) -> int:
     """Print the plan of a job; return 3 if rows are invalid, 4 if the run would stop before its first request."""
     clock = SystemClock()
-    set_up_logs(args.log_format)
+    set_up_logs(args)
     if args.save:
         check_no_credentials(args.inputs)
     config = open_config(config_path(args.config, os.environ), os.environ, clock, args.job)
-    set_up_logs(args.log_format, secrets(config))
+    set_up_logs(args, secrets(config))
     for warning in warnings(config, at=clock.now()):
         log.warning(warning)
     job, system = config.jobs[args.job], System.real(clock)

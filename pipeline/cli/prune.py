@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.assemble.saved_tables import delete_tables
 from pipeline.cli.history import archive
-from pipeline.cli.summary import first_of, print_json, print_line
+from pipeline.cli.terminal.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.ledger.history.prune import Kept, Pruned
 from pipeline.ledger.records import RunRecord

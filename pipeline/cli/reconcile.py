@@ -8,9 +8,9 @@ from pipeline.assemble.opening import open_config
 from pipeline.assemble.reconcile import Reconciled
 from pipeline.assemble.reconcile import reconcile as ask_platform
 from pipeline.assemble.system import System
-from pipeline.cli.logs import log, set_up_logs
 from pipeline.cli.run import draining_signals
-from pipeline.cli.summary import first_of, print_json, print_line
+from pipeline.cli.terminal.logs import log, set_up_logs
+from pipeline.cli.terminal.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.reconcile.reconciliation import ReconciledRow
 from pipeline.redact import counted, masked, shown_row
@@ -20,11 +20,11 @@ from pipeline.settings import secrets, warnings
 def reconcile(args: argparse.Namespace) -> int:
     """Ask the platform, settle the rows that it lists, and print what is left."""
     clock = SystemClock()
-    set_up_logs(args.log_format)
+    set_up_logs(args)
     again = f"run `backfill reconcile {args.run}` again"
     with draining_signals(args.log_format, again) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock)
-        set_up_logs(args.log_format, secrets(config))
+        set_up_logs(args, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
         ledger = open_the_ledger(config, clock)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from zoneinfo import ZoneInfo
 
@@ -19,10 +20,18 @@ from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.saved_plans import read_plan
 from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
-from pipeline.cli.logs import log, log_at_once, set_up_logs
 from pipeline.cli.parser import RERUNNABLE
-from pipeline.cli.progress import Progress
-from pipeline.cli.summary import first_of, print_json, print_json_line, print_line, print_summary, with_short_id
+from pipeline.cli.terminal.logs import log, log_at_once, log_run, set_up_logs
+from pipeline.cli.terminal.progress import Progress, Screen, screen_of
+from pipeline.cli.terminal.streams import write_at_once
+from pipeline.cli.terminal.summary import (
+    first_of,
+    print_json,
+    print_json_line,
+    print_line,
+    print_summary,
+    with_short_id,
+)
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.language import t
@@ -31,8 +40,8 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
 from pipeline.notify.notices import Notices
-from pipeline.report import OutcomeFormat, ReportFiles
-from pipeline.run.events import RunEvents
+from pipeline.report import OutcomeFormat, ReportFiles, Summary
+from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.exit_code import INTERRUPTED, JOB_IS_ACTIVE, USER_FAULT, worst_of
 from pipeline.run.saved_plan import SavedPlan
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
@@ -43,7 +52,7 @@ MakeSystem = Callable[[Clock], System]
 
 def run(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     """Run a job, a saved plan, or every job of the config."""
-    set_up_logs(args.log_format)
+    set_up_logs(args)
     _check_words(args)
     if args.all:
         return _run_all(args, make_system)
@@ -169,19 +178,21 @@ def nothing_selected(found: Mapping[Status, int]) -> str:
 def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | None = None) -> "Iterator[_Command]":
     """Open config and ledger for one command, and let signals drain its run."""
     clock = SystemClock()
-    set_up_logs(args.log_format)
-    with draining_signals(args.log_format, "continue with `backfill resume`") as active:
+    set_up_logs(args)
+    screen = screen_of(args, sys.stderr, os.environ)
+    say = log_at_once if screen is None or not screen.redraws else lambda *_: None
+    with draining_signals(args.log_format, "continue with `backfill resume`", say) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
         if args.processes not in (None, 1):
             raise SettingsError([f"--processes {args.processes}: {ONE_PROCESS}"])
-        set_up_logs(args.log_format, secrets(config))
+        set_up_logs(args, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
         system = make_system(clock)
         metrics_file = args.metrics_file and args.metrics_file.absolute()
         with Notices(config, clock, log.warning, job=only_job, metrics_file=metrics_file) as notices:
             ledger = open_the_ledger(config, clock, open_ledger=system.open_ledger)
-            command = _Command(args, config, ledger, system, active, notices)
+            command = _Command(args, config, ledger, system, active, screen, notices)
             try:
                 yield command
             finally:
@@ -199,6 +210,7 @@ class _Command:
         ledger: Ledger,
         system: System,
         active: "ActiveRun",
+        screen: Screen | None,
         notices: Notices,
     ) -> None:
         self._args = args
@@ -207,13 +219,14 @@ class _Command:
         self._active = active
         self.ledger = ledger
         self.notices = notices
-        self.progress = Progress(system.clock, shown=not args.no_progress)
+        self.progress = Progress(system.clock, screen)
         events = RunEvents(
             begun=self._begun,
-            entered=notices.entered,
+            phase=self._entered,
             staged=self.progress.staged,
+            to_send=self.progress.to_send,
             tick=self.progress.tick,
-            log=log.info,
+            log=partial(log.info, extra={"event": "note"}),
             ignored=_log_ignored,
         )
         self.runner = Runner(config, ledger, system, events)
@@ -221,11 +234,9 @@ class _Command:
     def options_for(self, job: str) -> RunOptions:
         """Return the command line's options for a run of this job."""
         args = self._args
-        known = self._config.jobs.get(job)
-        zone = known.timezone if known else ZoneInfo("UTC")
         return RunOptions(
             day=args.date,
-            until=args.until and deadline(args.until, zone, self._clock.now()),
+            until=args.until and deadline(args.until, self._zone_of(job), self._clock.now()),
             limit=args.limit,
             max_failures=args.max_failures,
             max_invalid=args.max_invalid,
@@ -277,6 +288,9 @@ class _Command:
             return files.exit_code
         for note in files.notes:
             log.warning(note)
+        if self._args.log_format == "json":
+            # For people, the summary on stdout says the same.
+            _log_end(files.summary)
         if vars(self._args).get("all"):
             self._print_one_of_all(files)
         elif self._args.json:
@@ -298,8 +312,29 @@ class _Command:
     def _begun(self, run: RunRecord, control: RunControl) -> None:
         self._active.follow(control)
         self.notices.begun(run)
-        self.progress.follow(control)
-        log.info("run %s of job %s", run.run_id, run.job)
+        self.progress.follow(run, control, self._zone_of(run.job))
+        log_run(run.run_id, run.job)
+        log.info("run %s of job %s", run.run_id, run.job, extra={"event": "run_begun"})
+
+    def _entered(self, phase: ProgressPhase) -> None:
+        self.progress.phase(phase)
+        self.notices.entered(phase)
+
+    def _zone_of(self, job: str) -> ZoneInfo:
+        known = self._config.jobs.get(job)
+        return known.timezone if known else ZoneInfo("UTC")
+
+
+def _log_end(summary: Summary) -> None:
+    counts = {str(status): rows for status, rows in summary.counts.items() if rows}
+    facts = {
+        "event": "run_ended",
+        "state": summary.state,
+        "exit_code": summary.exit_code,
+        "rows": summary.rows,
+        **counts,
+    }
+    log.info("the run ended with exit code %d", summary.exit_code, extra=facts)
 
 
 def _log_ignored(names: Sequence[str]) -> None:
@@ -320,12 +355,14 @@ class ActiveRun:
 
 
 @contextmanager
-def draining_signals(log_format: str, advice: str) -> Iterator[ActiveRun]:
+def draining_signals(
+    log_format: str, advice: str, say: Callable[[str, str], None] = log_at_once
+) -> Iterator[ActiveRun]:
     """
     Yield the active run. SIGINT and SIGTERM drain it; a second signal ends the process at once.
 
     `advice` says how to continue after a signal. Ending at once is as safe as a crash. Before a run is active, signals
-    interrupt the command.
+    interrupt the command. `say` is called in the signal handler with a text and the log format.
     """
     active = ActiveRun()
 
@@ -334,10 +371,13 @@ def draining_signals(log_format: str, advice: str) -> Iterator[ActiveRun]:
         if active.control is None:
             raise KeyboardInterrupt
         if active.signal is not None:
+            if sys.stderr.isatty():
+                # The shell's next line must not continue the progress.
+                write_at_once("\n")
             os._exit(5)
         active.signal = name
         active.control.drain(Ending.INTERRUPTED, f"stopped by {name}; {advice}")
-        log_at_once(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
+        say(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -10,8 +10,8 @@ from typing import BinaryIO, cast
 from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.totals import Totals
 from pipeline.cli.history import archive, folder_beside
-from pipeline.cli.logs import log
-from pipeline.cli.summary import print_line
+from pipeline.cli.terminal.logs import log
+from pipeline.cli.terminal.summary import print_line
 from pipeline.errors import SettingsError
 from pipeline.ledger.history.totals import Wanted
 from pipeline.redact import counted

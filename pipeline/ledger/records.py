@@ -122,12 +122,14 @@ class StagedCounts:
     A run after the decision.
 
     - `rows`, `invalid`, `faults`: rows without filtered ones: all, the invalid ones, and their faults in groups
+    - `skipped`: skipped rows, also filtered ones
     - `requests`, `bodies`: requests to send, and the SHA-256 of their bodies in the order of their rows
     """
 
     rows: int = 0
     invalid: int = 0
     faults: FaultGroups = field(default_factory=FaultGroups)
+    skipped: int = 0
     requests: int = 0
     bodies: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)
 

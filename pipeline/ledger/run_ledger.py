@@ -326,7 +326,10 @@ class RunLedger:
         self._commit(lambda c: questions.note(c, due.due_no, message))
 
     def on_look(self, call: Callable[[], None] | None) -> None:
-        """Set a function that is called about once a second while a thread waits for the write lock; None: none."""
+        """
+        Set a function that is called at each heartbeat, and about once a second while a thread waits for the write
+        lock; None: none.
+        """
         self._file.lock.on_look = call
 
     def _on_look(self) -> None:
@@ -343,6 +346,8 @@ class RunLedger:
         self._file.log.check(self.run.run_id)
         self._entries.flush()
         self._renew_at(_RENEW_AT)
+        # Last, because it may write to a terminal that blocks.
+        self._on_look()
 
     def keep_job(self) -> None:
         """Check, before each attempt, that the job and the ledger are still this run's; else raise LedgerError."""
@@ -393,6 +398,10 @@ class RunLedger:
     def filtered_rows(self) -> int:
         """Return how many of the rows the job's filter left out."""
         return self._file.read(lambda c: skipped_rows.skipped_rows_with(c, self.run, "filtered"))
+
+    def count_unreached(self) -> int:
+        """Return how many dues the run did not reach yet."""
+        return self._file.read(lambda c: dues.count_unreached(c, self.run))
 
     def has_open_dues(self) -> bool:
         """Return whether the run has dues that it did not reach or did not finish."""

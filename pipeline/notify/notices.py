@@ -12,7 +12,7 @@ from pipeline.clock import Clock
 from pipeline.errors import LedgerError, PipelineError, RunHeld, exit_code_of_error
 from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import InputRecord, Phase, RunRecord
+from pipeline.ledger.records import InputRecord, RunRecord
 from pipeline.notify.background import Background
 from pipeline.notify.message import is_wanted, message_of
 from pipeline.notify.run_end import FINE, RunEnd
@@ -56,7 +56,7 @@ class Notices:
         self._background = Background(clock)
         self._before: int | None = None
         self._run: RunRecord | None = None
-        self._entered: list[tuple[Phase, datetime]] = []
+        self._entered: list[tuple[str, datetime]] = []
         self._samples: list[Sample] = []
 
     def __enter__(self) -> Self:
@@ -75,15 +75,15 @@ class Notices:
         self._before = FINE if last is None else last.exit_code
 
     def begun(self, run: RunRecord) -> None:
-        """Note the begin of a run, which is staging."""
+        """Note the begin of a run."""
         self._run = run
-        self.entered(Phase.STAGING)
         if self._config.telemetry.openlineage_url:
             self._background.start("OpenLineage", partial(self._emit_start, run, self._clock.now()))
 
-    def entered(self, phase: Phase) -> None:
+    def entered(self, phase: str) -> None:
         """Note that the run entered a phase."""
-        self._entered.append((phase, self._clock.now()))
+        if not self._entered or self._entered[-1][0] != phase:
+            self._entered.append((phase, self._clock.now()))
 
     def ended(self, files: ReportFiles, ledger: Ledger) -> None:
         """Send what is to be known of a run that has a report, and wait for it up to the limit."""

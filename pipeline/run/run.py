@@ -5,6 +5,7 @@ One run, from its first row to its report.
 were not reached, and writes the report.
 """
 
+import logging
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,18 +15,20 @@ from typing import Self
 
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError, SourceError
-from pipeline.ledger.records import Phase, RunRecord, RunState
+from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
 from pipeline.map import rekey, retarget
 from pipeline.model import LaneOrder, RowLimit
 from pipeline.read import SourceFile
 from pipeline.report import ReportFiles
-from pipeline.run.events import RunEvents
+from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.ports import FileStager, Report, Sender
 from pipeline.run.waits import Waits
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from pipeline.write.delivery import timestamp
+
+_log = logging.getLogger("backfill")
 
 
 @dataclass(kw_only=True)
@@ -63,6 +66,7 @@ class Run:
         self.events.begun(self.ledger.run, self.control)
         self._thread = threading.get_ident()
         self.ledger.on_look(self._observe)
+        _log.debug("the run has the lease of job %s", self.ledger.run.job, extra={"event": "lease_taken"})
         return self
 
     def __exit__(
@@ -76,32 +80,38 @@ class Run:
         finally:
             self.ledger.on_look(None)
             self.ledger.leave()
+            _log.debug("the lease of job %s is released", self.ledger.run.job, extra={"event": "lease_released"})
 
     def stage(self, files: Sequence[SourceFile]) -> None:
         """Read and map the files, and decide on each row."""
+        self.events.phase(ProgressPhase.READING)
         with suppress(Drained):
             self._get_ready(self.stager.stage(files))
 
     def stage_rerun(self, parent: RunRecord, selection: Selection) -> None:
         """Stage the selected rows of another run, with the same keys and bytes."""
+        self.events.phase(ProgressPhase.DECIDING)
         rewrites = Rewrites(lambda body, key: rekey(body, parent.api, key), retarget)
         with suppress(Drained):
             self._get_ready(self.ledger.copy_from(parent, selection, rewrites))
+            self.events.to_send(self.ledger.count_unreached())
 
     def continue_staged(self) -> None:
         """Prepare the rows that were staged before and not delivered."""
+        self.events.phase(ProgressPhase.DECIDING)
         with suppress(Drained):
             # Another run may have sent payments with new keys since.
             self.ledger.follow_new_keys(retarget)
             self._get_ready(self.ledger.wanted_rows())
+            self.events.to_send(self.ledger.count_unreached())
 
     def deliver(self) -> None:
         """Send the staged rows, until all have an outcome or the run is drained."""
         if not self._is_ready:
             return
-        self.events.entered(Phase.DELIVERING)
         with suppress(Drained):
             self.control.check_running()
+            self.events.phase(ProgressPhase.SENDING)
             started = self.clock.steady()
             self.sender.deliver(self.ledger.lanes(self.order, self.most_rows), tick=self._tick)
             self.ledger.heartbeat()
@@ -112,12 +122,13 @@ class Run:
 
     def conclude(self) -> ReportFiles:
         """Settle the rows that were not reached, write the report, and record the exit code."""
-        self.events.entered(Phase.CONCLUDED)
         for note in self.sender.notes():
             self.events.log(note)
+        self.events.phase(ProgressPhase.WRITING)
         record = self._conclude()
         files = self.report.write(record, self.ledger.heartbeat)
         self.ledger.finish(files.summary.exit_code)
+        _log.debug("the report is in %s", files.folder, extra={"event": "report_written", "folder": str(files.folder)})
         return files
 
     def _get_ready(self, rows: int) -> None:
@@ -132,19 +143,18 @@ class Run:
         with suppress(Drained):
             self.control.check_running()
         self.ledger.heartbeat()
-        self._observe()
 
     def _observe(self) -> None:
-        """Log what the run waits for. The thread that holds the run also calls it while it waits for the ledger."""
+        """Log what the run waits for, and show progress. The ledger calls it at each heartbeat, and while it waits."""
         if threading.get_ident() != self._thread:
             return
-        lines = self._waits.observe([*self.ledger.waiting(), *self.sender.waiting()])
+        waits = [] if self._is_concluded else [*self.ledger.waiting(), *self.sender.waiting()]
+        lines = self._waits.observe(waits)
         self.control.waiting_for = self._waits.shown()
         # Last, because these may write to a terminal that blocks.
         for line in lines:
             self.events.log(line)
-        if self._is_ready:
-            self.events.tick()
+        self.events.tick()
 
     def _conclude(self) -> RunRecord:
         self._is_concluded = True

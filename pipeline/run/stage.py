@@ -1,7 +1,8 @@
 """Staging: every input is read to its end, mapped, and decided in the ledger, before the first request."""
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.records import InputRecord, StagedCounts
@@ -10,10 +11,13 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
 from pipeline.read import Chunk, Source, SourceFile, sha256_of, verify_unchanged
+from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.fixes import Fixes
 from pipeline.run.saved_plan import PlannedRequests
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
+
+_log = logging.getLogger("backfill")
 
 
 @dataclass(kw_only=True)
@@ -34,7 +38,7 @@ class Stager:
     max_invalid: RowLimit = DEFAULT_MAX_INVALID
     limit: int | None = None
     others: OtherSenders | None = None
-    tick: Callable[[int], None] = lambda _: None
+    events: RunEvents = field(default_factory=RunEvents)
     look: Callable[[str, Chunk], None] = lambda _name, _chunk: None
     planned: PlannedRequests | None = None
 
@@ -56,6 +60,7 @@ class Stager:
             verify_unchanged(file)
         if self.planned is not None:
             self.planned.check_inputs(self._inputs.values())
+        self.events.phase(ProgressPhase.DECIDING)
         self.ledger.start_delivering(lambda body, key: rekey(body, self.rules.api, key), self._check, self.others)
         return self._rows - self._filtered
 
@@ -65,6 +70,8 @@ class Stager:
             self.planned.check_requests(decided)
         # Rows found invalid by the decision, such as key conflicts; the others were counted while reading.
         self.control.count(Status.INVALID, decided.invalid - self._invalid)
+        self.control.count(Status.SKIPPED, decided.skipped)
+        self.events.to_send(decided.requests)
         if is_wrong(decided, self.max_invalid):
             reason = too_many_invalid(decided, self.max_invalid)
             self.control.drain(Ending.TOO_MANY_INVALID, reason, halt_code=Ending.TOO_MANY_INVALID)
@@ -82,6 +89,7 @@ class Stager:
     def _stage_file(self, file_no: int, file: SourceFile) -> None:
         before = self._rows
         with self.open_input(file) as source:
+            _log.debug("reading %s", file.name, extra={"event": "file_begun", "file": file.name})
             self._add_input(file_no, file, source, 0, "")
             try:
                 self._stage_rows(file_no, file.name, source)
@@ -91,6 +99,8 @@ class Stager:
         verify_unchanged(file)
         sha256 = source.sha256 or sha256_of(file)
         self._add_input(file_no, file, source, self._rows - before, sha256)
+        facts = {"event": "file_read", "file": file.name, "rows": self._rows - before, "sha256": sha256}
+        _log.debug("read %s: %d rows", file.name, self._rows - before, extra=facts)
 
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
         self._inputs[file_no] = InputRecord(
@@ -121,7 +131,7 @@ class Stager:
                 self._invalid += invalid
                 self.control.count(Status.INVALID, invalid)
             self.ledger.heartbeat()
-            self.tick(self._rows)
+            self.events.staged(self._rows)
             if self._rows == self.limit:
                 break
         fixes.log_unknown(name)

@@ -106,6 +106,8 @@ class Delivery:
         history = self._history
         verdict = judge(self._sent, answer, opened, doubt=history.doubt, at=at, unconfirmed=history.unconfirmed)
         self._history = history.after(verdict)
+        is_throttled = isinstance(verdict, TryAgain) and verdict.slow
+        services.control.count_attempt(is_retry=self._history.attempts > 1, is_throttled=is_throttled)
         if isinstance(verdict, TryAgain) and verdict.slow:
             services.quota.slow_down(verdict.wait_seconds)
         refused = services.keys.refresh_for(verdict, answer, opened)

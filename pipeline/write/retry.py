@@ -1,5 +1,6 @@
 """Retries of one request: how many attempts, and how long to wait between them."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
@@ -10,6 +11,8 @@ from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential
 
 from pipeline.write.answers.verdict import TryAgain, Verdict
+
+_log = logging.getLogger("backfill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def _retry(
         retry=retry_if_result(lambda verdict: isinstance(verdict, TryAgain)),
         wait=_FullJitter(policy, random),
         stop=_StopAfter(policy.max_attempts),
+        before_sleep=_log_retry,
         retry_error_callback=_last_verdict,
     )
     made: list[Verdict] = [first]
@@ -98,6 +102,14 @@ class _StopAfter(stop_base):
         tries = self._tries[verdict.code] = self._tries.get(verdict.code, 0) + 1
         is_used_up = isinstance(verdict, TryAgain) and verdict.tries is not None and tries >= verdict.tries
         return is_used_up or retry_state.attempt_number >= self._max_attempts
+
+
+def _log_retry(state: RetryCallState) -> None:
+    code, seconds = cast("TryAgain", _last_verdict(state)).code, state.upcoming_sleep
+    _log.debug(
+        "attempt %d ended with %s; the next one in %.1f s", state.attempt_number, code, seconds,
+        extra={"event": "retry", "attempt": state.attempt_number, "code": code, "wait_s": round(seconds, 3)},
+    )  # fmt: skip
 
 
 def _last_verdict(retry_state: RetryCallState) -> Verdict:

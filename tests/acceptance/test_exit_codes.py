@@ -223,5 +223,6 @@ def test_a_signal_is_logged_in_the_log_format(workspace: Workspace) -> None:
         [
             ("info", f"run {workspace.summary()['run_id']} of job orders"),
             ("warning", "SIGTERM: waiting for requests in flight; send it again to end at once"),
+            ("info", "the run ended with exit code 5"),
         ],
     )

@@ -82,7 +82,7 @@ def test_a_closed_terminal_does_not_end_the_run(workspace: Workspace) -> None:
     export_slow_night(workspace)
     ours, theirs = os.openpty()
 
-    process = workspace.start("run", "orders", stderr=theirs)
+    process = workspace.start("run", "orders", stderr=theirs, environ={"TERM": "xterm"})
     os.close(theirs)
     wait_until(lambda: len(workspace.requests()) >= 4)
     os.close(ours)

@@ -140,7 +140,7 @@ def test_trace_and_lineage_go_where_the_environment_says(workspace: Workspace, m
         received.setdefault(request.path, []).append(request.body)
     (trace,), lineage = received["/v1/traces"], [json.loads(body) for body in received["/api/v1/lineage"]]
     assert (ended.exit_code, len(received["/v1/metrics"])) == (0, 1)
-    assert spans_of(trace) == {"run orders", "staging", "delivering", "concluding"}
+    assert spans_of(trace) == {"run orders", "reading", "deciding", "sending", "writing"}
     assert [event["eventType"] for event in lineage] == ["START", "COMPLETE"]
     assert [each["name"] for each in lineage[1]["inputs"]] == [str(Path(workspace.folder / "orders.csv"))]
     assert "WARNING" not in ended.stderr

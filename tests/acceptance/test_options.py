@@ -123,14 +123,14 @@ def test_json_prints_the_summary_and_nothing_else(workspace: Workspace) -> None:
 
 
 def test_json_logs_have_one_object_per_line(workspace: Workspace) -> None:
-    """With --log-format json, every line on stderr is an object with time, level and message."""
+    """With --log-format json, every line on stderr is an object with time, level, event, message, run and job."""
     workspace.export("orders.csv", [order(1)])
 
     ended = workspace.backfill("run", "orders", "--no-progress", "--log-format", "json")
 
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     assert ended.exit_code == 0
-    assert [sorted(line) for line in lines] == [["at", "level", "logger", "message"]] * len(lines)
+    assert all({"at", "level", "logger", "event", "message", "run_id", "job"} <= line.keys() for line in lines)
     assert lines[0]["message"] == f"run {workspace.summary()['run_id']} of job orders"
 
 
@@ -152,7 +152,8 @@ def test_the_final_error_is_a_log_line_too(
     ended = workspace.backfill(*words, "--log-format", "json")
 
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
-    assert (ended.exit_code, lines[-1]["level"], lines[-1]["logger"]) == (exit_code, "error", "backfill")
+    assert ended.exit_code == exit_code
+    assert [lines[-1][name] for name in ("level", "logger", "event")] == ["error", "backfill", "error"]
     assert messages in lines[-1]["message"]
 
 

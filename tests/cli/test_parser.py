@@ -11,6 +11,7 @@ from pipeline.cli.parser import build_parser
 from pipeline.model import RowLimit
 
 COMMANDS = ["run", "plan", "rerun", "resume", "reconcile", "runs", "show", "report", "totals"]
+COMMON: Mapping[str, object] = {"verbose": False, "quiet": False}
 EXECUTION: Mapping[str, object] = {
     "config": None, "date": None, "until": None, "limit": None, "max_failures": None, "max_invalid": None,
     "report": None, "format": "csv", "json": False, "no_progress": False, "processes": None, "log_format": "console",
@@ -85,7 +86,22 @@ RUN: Mapping[str, object] = {"resync": False, "all": False, "plan": None}
 )  # fmt: skip
 def test_accepted_arguments(words: list[str], expected: Mapping[str, object]) -> None:
     """Each command accepts its arguments and options, and has its defaults."""
-    assert vars(build_parser().parse_args(words)) == {"command": words[0], **expected}
+    assert vars(build_parser().parse_args(words)) == {"command": words[0], **COMMON, **expected}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["runs", "-v"], {"verbose": True, "quiet": False}, id="after the command"),
+        pytest.param(["-q", "runs"], {"verbose": False, "quiet": True}, id="before the command"),
+        pytest.param(["-v", "simulate"], {"verbose": True, "quiet": False}, id="of the simulator too"),
+    ],
+)
+def test_common_options_stand_before_or_after_the_command(words: list[str], expected: Mapping[str, object]) -> None:
+    """Each command accepts `-v` and `-q`, before its name or after it."""
+    parsed = vars(build_parser().parse_args(words))
+
+    assert {name: parsed[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("option", ["--max-failures", "--max-invalid"])

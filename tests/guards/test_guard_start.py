@@ -17,8 +17,8 @@ with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
     main(sys.argv[1:])
 loaded = {name.partition(".")[0] for name in sys.modules}
 heavy = {
-    "cryptography", "jinja2", "jsonschema_rs", "leather", "orjson", "pandas", "pyarrow", "requests", "tenacity", "ulid",
-    "xlsxwriter",
+    "argcomplete", "cryptography", "jinja2", "jsonschema_rs", "leather", "orjson", "pandas", "pyarrow", "requests",
+    "rich", "structlog", "tenacity", "ulid", "xlsxwriter",
 }
 print(*sorted(loaded & heavy))
 """
@@ -29,7 +29,9 @@ print(*sorted(loaded & heavy))
     [
         pytest.param(["--help"], set[str](), id="help"),
         pytest.param(["run", "--help"], set[str](), id="help of a command"),
-        pytest.param(["runs"], {"cryptography", "jsonschema_rs", "orjson"}, id="past runs: config and ledger"),
+        pytest.param(
+            ["runs"], {"cryptography", "jsonschema_rs", "orjson", "structlog"}, id="past runs: config, ledger, logs"
+        ),
     ],
 )
 def test_a_command_loads_only_what_it_needs(words: list[str], loaded: set[str], tmp_path: Path) -> None:

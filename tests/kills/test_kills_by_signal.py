@@ -50,7 +50,7 @@ def test_a_second_signal_ends_a_run_at_once(new_workspace: NewWorkspace, number:
     process.send_signal(number)
     assert process.stderr is not None
     for line in process.stderr:
-        if "once more to end at once" in line:
+        if "send it again to end at once" in line:
             break
     signalled = time.monotonic()
     process.send_signal(number)

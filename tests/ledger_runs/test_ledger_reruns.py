@@ -396,7 +396,9 @@ def test_rows_delivered_by_a_rerun_are_skipped_by_a_resume(new_job: NewJobRuns) 
         pytest.param("orders-0001", "ORDERS-0001", id="in-small-letters"),
         pytest.param("ORDERS-", "is the beginning of more than one run's id", id="several"),
         pytest.param("X", "is no run in this ledger", id="none"),
-        pytest.param("ORDERS-00_1", "is no run in this ledger", id="no-wildcard"),
+        pytest.param("lst", "is no run in this ledger; did you mean last?", id="misspelt last"),
+        pytest.param("ORDERS-00O2", "is no run in this ledger; did you mean ORDERS-0002?", id="misspelt id"),
+        pytest.param("ORDERS-00_1", "is no run in this ledger; did you mean ORDERS-0001?", id="no-wildcard"),
     ],
 )
 def test_a_run_is_found_by_its_id(new_job: NewJobRuns, opens: Opens, wanted: str, found: str) -> None:
@@ -408,7 +410,7 @@ def test_a_run_is_found_by_its_id(new_job: NewJobRuns, opens: Opens, wanted: str
     try:
         result = opens().find(wanted).run_id
     except SettingsError as exc:
-        result = str(exc).partition(" ")[2].partition(" ")[2].partition(";")[0]
+        result = str(exc).partition(" ")[2].partition(" ")[2].removesuffix("; `backfill runs` lists them")
 
     assert result == found
 

@@ -11,7 +11,6 @@ import pytest
 from pipeline.clock import SystemClock
 from pipeline.errors import LedgerError, RunHeld, SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import Phase
 from pipeline.ledger.store.lease import this_process
 from pipeline.notify.notices import Notices
 from pipeline.report import ReportFiles
@@ -196,7 +195,7 @@ def test_telemetry_that_is_down_is_a_warning(tmp_path: Path, ledger: Ledger) -> 
         with notices_of(config_of(tmp_path, telemetry=wrong), warnings) as notices:
             notices.expect("orders", ledger)
             notices.begun(run_record())
-            notices.entered(Phase.CONCLUDED)
+            notices.entered("writing")
             notices.ended(files(tmp_path), ledger)
 
     assert sorted(warnings) == [

@@ -6,7 +6,6 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from pipeline.ledger.records import Phase
 from pipeline.notify.channels.not_sent import NotSent
 from pipeline.notify.telemetry.extra import need_extra
 from pipeline.notify.telemetry.metrics import samples_of
@@ -16,7 +15,7 @@ from tests.notify.ends import AT, RUN_ID, RUN_UUID, run_end
 from tests.notify.loopback import WebServer, web_server
 
 BEGAN, SENT = AT - timedelta(hours=1), AT - timedelta(minutes=50)
-ENTERED = [(Phase.STAGING, BEGAN), (Phase.DELIVERING, SENT), (Phase.CONCLUDED, AT - timedelta(seconds=1))]
+ENTERED = [("reading", BEGAN), ("sending", SENT), ("writing", AT - timedelta(seconds=1))]
 
 
 def ns(at: float) -> int:
@@ -31,9 +30,9 @@ def body_of(server: WebServer, path: str) -> bytes:
 def test_phases_follow_each_other_without_gaps() -> None:
     """Each phase lasts until the next one, the last one until the end."""
     assert spans_of(ENTERED, AT) == [
-        Span("staging", BEGAN, SENT),
-        Span("delivering", SENT, AT - timedelta(seconds=1)),
-        Span("concluding", AT - timedelta(seconds=1), AT),
+        Span("reading", BEGAN, SENT),
+        Span("sending", SENT, AT - timedelta(seconds=1)),
+        Span("writing", AT - timedelta(seconds=1), AT),
     ]
 
 
@@ -50,12 +49,12 @@ def test_a_run_is_one_trace() -> None:
     assert {span.trace_id.hex() for span in spans.values()} == {RUN_UUID.replace("-", "")}
     assert {name: (span.start_time_unix_nano, span.end_time_unix_nano) for name, span in spans.items()} == {
         "run orders": (ns(BEGAN.timestamp()), ns(AT.timestamp())),
-        "staging": (ns(BEGAN.timestamp()), ns(SENT.timestamp())),
-        "delivering": (ns(SENT.timestamp()), ns(AT.timestamp() - 1)),
-        "concluding": (ns(AT.timestamp() - 1), ns(AT.timestamp())),
+        "reading": (ns(BEGAN.timestamp()), ns(SENT.timestamp())),
+        "sending": (ns(SENT.timestamp()), ns(AT.timestamp() - 1)),
+        "writing": (ns(AT.timestamp() - 1), ns(AT.timestamp())),
     }
     assert {name: span.parent_span_id for name, span in spans.items() if span != root} == dict.fromkeys(
-        ("staging", "delivering", "concluding"), root.span_id
+        ("reading", "sending", "writing"), root.span_id
     )
     assert root.status.code == root.status.STATUS_CODE_ERROR
     assert {each.key: each.value.string_value or each.value.int_value for each in root.attributes} == {

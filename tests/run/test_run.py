@@ -19,7 +19,7 @@ from pipeline.ledger.store.lease import LEASE_SECONDS
 from pipeline.model import Lost, Status, Wait
 from pipeline.read import SourceFile
 from pipeline.report import OutcomeFormat, ReportFiles
-from pipeline.run.events import RunEvents
+from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.exit_code import exit_code_of
 from pipeline.run.ports import T
 from pipeline.run.run import Run
@@ -113,7 +113,7 @@ class Scene:
     throttled: int = 3
     notes: Sequence[str] = ()
     logged: list[str] = field(default_factory=list)
-    entered: list[Phase] = field(default_factory=list)
+    entered: list[ProgressPhase] = field(default_factory=list)
     tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
@@ -137,7 +137,7 @@ class Scene:
             control=self.control,
             report=Report(self),
             clock=self.harness.clock,
-            events=RunEvents(entered=self.entered.append, tick=self.tick, log=self.logged.append),
+            events=RunEvents(phase=self.entered.append, tick=self.tick, log=self.logged.append),
         )
         with run:
             if act is None:
@@ -182,10 +182,10 @@ def test_notes_are_logged_once_sending_is_over(scene: Scene) -> None:
 
 
 def test_a_run_says_which_phase_it_enters(scene: Scene) -> None:
-    """It delivers what was staged, then concludes."""
+    """It decides on all rows, sends, then writes its report."""
     scene.execute(lambda: scene.stage("A"))
 
-    assert scene.entered == [Phase.DELIVERING, Phase.CONCLUDED]
+    assert scene.entered == [ProgressPhase.READING, ProgressPhase.SENDING, ProgressPhase.WRITING]
 
 
 def test_a_run_that_completes(scene: Scene) -> None:
@@ -215,14 +215,14 @@ def test_a_staged_run_is_only_delivered(scene: Scene) -> None:
 
 
 def test_the_lease_is_renewed_before_progress_is_shown(scene: Scene) -> None:
-    """A tick shows progress last, because a terminal may block."""
+    """A heartbeat shows progress last, because a terminal may block: while sending, after it, and for the report."""
     scene.stage("A")
     clock = scene.harness.clock
     scene.engine.before_tick = lambda: clock.move(LEASE_SECONDS / 2)
     shown: list[bool] = []
     scene.tick = lambda: shown.append(scene.lease_ends_at() == clock.now() + timedelta(seconds=LEASE_SECONDS))
 
-    assert (scene.execute(), shown) == (0, [True])
+    assert (scene.execute(), shown) == (0, [True] * 3)
 
 
 def test_rows_that_fail_do_not_stop_a_run(scene: Scene) -> None:

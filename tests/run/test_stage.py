@@ -1,5 +1,6 @@
 """Staging: inputs are read, mapped and staged, or none of their rows is sent."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -16,6 +17,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules, UsedColumns
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, RowLimit, Status
 from pipeline.read import SourceFile, find_inputs, open_source
+from pipeline.run.events import RunEvents
 from pipeline.run.stage import Stager
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from tests.ledger_runs.job_runs import DEAD, LOST, ME, JobRuns, conclude
@@ -54,7 +56,7 @@ class Scene:
         return find_inputs([f"{name}.csv" for name in texts], base=self.folder, date=date(2026, 2, 28))
 
     def stager(self, limit: int | None = None, max_invalid: RowLimit = DEFAULT_MAX_INVALID) -> Stager:
-        return replace(stager_of(self), max_invalid=max_invalid, limit=limit, tick=self.seen.append)
+        return replace(stager_of(self), max_invalid=max_invalid, limit=limit, events=RunEvents(staged=self.seen.append))
 
     def outcomes(self) -> list[tuple[str, int, str, Status, str]]:
         found = self.ledger.outcomes(self.run.run)
@@ -91,7 +93,7 @@ def test_all_rows_of_all_files_are_staged(scene: Scene) -> None:
     ]
     assert [due.identity for lane in scene.run.lanes() for due in lane] == ["A", "C-1", "C-2", "D"]
     assert [(source.rows, len(source.sha256)) for source in scene.ledger.inputs(scene.run.run)] == [(3, 64), (1, 64)]
-    assert (scene.phase, scene.control.counts, scene.seen[-1]) == (Phase.DELIVERING, {Status.INVALID: 1}, 4)
+    assert (scene.phase, scene.control.counts, scene.seen[-1]) == (Phase.DELIVERING, Counter({Status.INVALID: 1}), 4)
 
 
 def test_a_row_that_can_not_be_read_is_invalid(scene: Scene) -> None:
@@ -143,7 +145,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(scene: Scene, change: Callable
         if rows == 2:
             change(scene.folder / "a.csv")
 
-    stager = replace(stager_of(scene), tick=meanwhile)
+    stager = replace(stager_of(scene), events=RunEvents(staged=meanwhile))
     with pytest.raises(SourceError, match=r"a\.csv"):
         stager.stage(files)
     assert scene.phase is Phase.STAGING
@@ -178,7 +180,7 @@ def test_a_batch_with_too_many_invalid_rows_is_not_delivered(scene: Scene) -> No
         ("C", Status.UNSENT, "too_many_invalid"),
     ]
     assert (record.phase, scene.control.ending, scene.control.counts) == (
-        Phase.STAGING, Ending.TOO_MANY_INVALID, {Status.INVALID: 1},
+        Phase.STAGING, Ending.TOO_MANY_INVALID, Counter({Status.INVALID: 1, Status.SKIPPED: 1}),
     )  # fmt: skip
     assert message == "too many rows of the run are invalid, so nothing was sent"
     assert list(scene.ledger.resume(record, ME).lanes()) == []
@@ -240,7 +242,7 @@ def test_rows_that_the_filter_excludes_are_skipped(scene: Scene) -> None:
         (5, "", Status.SKIPPED, "filtered"),
         (6, "C", Status.INVALID, "field_invalid"),
     ]
-    assert (scene.control.counts, scene.run.filtered_rows()) == ({Status.INVALID: 1}, 3)
+    assert (scene.control.counts, scene.run.filtered_rows()) == (Counter({Status.INVALID: 1, Status.SKIPPED: 3}), 3)
 
 
 def test_long_messages_are_cut(scene: Scene) -> None:

@@ -1,13 +1,14 @@
 """No user id and no secret is in any output or file, wherever rows and platforms put them."""
 
 import logging
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from pipeline.cli.logs import set_up_logs
+from pipeline.cli.terminal.logs import set_up_logs
 from pipeline.ledger.ledger import Ledger
 from pipeline.simulator import Api, FaultKind, InjectedFault
 from pipeline.write.ports import Signer
@@ -271,16 +272,16 @@ def test_an_error_of_the_ledger_names_no_row(marked: Workspace, change: Callable
     assert_unmarked(marked, "".join(end.stdout + end.stderr for end in ends))
 
 
-@pytest.mark.parametrize("log_format", ["console", "json"])
+@pytest.mark.parametrize(("log_format", "verbose"), [("console", False), ("console", True), ("json", False)])
 def test_log_lines_of_a_library_are_masked(
-    log_format: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+    log_format: str, verbose: bool, workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A secret of the config is masked in any log line, and a traceback is left out."""
-    set_up_logs(log_format, [TOKEN])
+    set_up_logs(Namespace(log_format=log_format, verbose=verbose, quiet=False), [TOKEN])
     try:
         failing()
     except RuntimeError:
-        logging.getLogger("library").exception("call with %s\nfailed", TOKEN)
+        logging.getLogger("library").exception("call with %s\nfailed", TOKEN, extra={"token": TOKEN})
 
     said = capsys.readouterr().err
     assert "call with ***\\nfailed" in said.replace("\\\\", "\\")

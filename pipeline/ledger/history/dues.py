@@ -46,6 +46,7 @@ WHERE run_no = ? AND row_no BETWEEN ? AND ? AND ({LEFT_OPEN})
 """
 # Whether a run has dues that it did not reach, or did not finish.
 _HAS_OPEN = "SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND (status IS NULL OR is_open))"
+_COUNT_UNREACHED = f"SELECT count(*) FROM dues WHERE run_no = ? AND {NOT_REACHED}"
 # Whether a run has dues that a resume would send.
 _HAS_TO_RESUME = f"SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND ({NOT_REACHED} OR {LEFT_OPEN}))"
 
@@ -64,6 +65,11 @@ def move_ends_to_rows(connection: sqlite3.Connection, first: int, last: int, run
 def has_open_dues(connection: sqlite3.Connection, run: RunRecord) -> bool:
     """Return whether the run has dues that it did not reach or did not finish."""
     return bool(connection.execute(_HAS_OPEN, (run.run_no,)).fetchone()[0])
+
+
+def count_unreached(connection: sqlite3.Connection, run: RunRecord) -> int:
+    """Return how many dues the run did not reach yet."""
+    return int(connection.execute(_COUNT_UNREACHED, (run.run_no,)).fetchone()[0])
 
 
 def has_dues_to_resume(connection: sqlite3.Connection, run: RunRecord) -> bool:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from itertools import repeat
 from typing import Any
 
@@ -12,6 +13,10 @@ from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.records import NewRun, Phase, RunRecord, RunState
 from pipeline.ledger.store.database import json_of
 from pipeline.model import Api, Export
+
+# Runs among which a misspelt one is looked for, and the cutoff of difflib: an id with 2 wrong characters passes.
+_RECENT_RUNS = 20
+_NEAR = 0.7
 
 # The columns of a `RunRecord`. The column `act` is the phase.
 _COLUMNS = ", ".join({"phase": "act"}.get(f.name, f.name) for f in fields(RunRecord))
@@ -137,7 +142,16 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
     if len(found) == 1:
         return _record(found[0])
     what = "is the beginning of more than one run's id" if found else "is no run in this ledger"
-    raise SettingsError([f"RUN {wanted!r} {what}; `backfill runs` lists them"])
+    near = _nearest(connection, wanted) if not found else None
+    hint = f"; did you mean {near}?" if near else ""
+    raise SettingsError([f"RUN {wanted!r} {what}{hint}; `backfill runs` lists them"])
+
+
+def _nearest(connection: sqlite3.Connection, wanted: str) -> str | None:
+    """Return `last` or the id of a recent run, if one was probably meant."""
+    ids = [run.run_id for run in recent(connection, _RECENT_RUNS)]
+    near = get_close_matches(wanted[:60].upper(), ["LAST", *ids], n=1, cutoff=_NEAR)
+    return {"LAST": "last"}.get(near[0], near[0]) if near else None
 
 
 def short_id(connection: sqlite3.Connection, run_id: str) -> str:

@@ -125,6 +125,7 @@ class StagedChunk:
         # Filtered rows do not show whether the mapping is right.
         counts.rows += len(self.decisions) - self.decisions.count(RowDecision.FILTERED)
         counts.invalid += len(self.faults)
+        counts.skipped += len(self.decisions) - self.decisions.count(RowDecision.DUE) - len(self.faults)
         bodies = self.parts.take(self.due_parts()).column("body").to_pylist()
         counts.requests += len(bodies)
         # JSON objects one after another can be read in one way only, so no mark is needed between them.

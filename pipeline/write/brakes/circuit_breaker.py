@@ -10,12 +10,15 @@ probe lengthens the pause. A row that keeps failing while others get answers is 
 count.
 """
 
+import logging
 import threading
 from dataclasses import dataclass
 
 from pipeline.clock import Clock
 from pipeline.model import Wait
 from pipeline.write.answers.verdict import Halt, Refused, Succeeded, TryAgain, Verdict
+
+_log = logging.getLogger("backfill")
 
 # Failures without an answer in between, and different rows among them, that open the circuit.
 _FAILURES_TO_OPEN = 5
@@ -150,6 +153,10 @@ class CircuitBreaker:
         left = self._failing_since + self._limit - now
         # Retry-After is obeyed even beyond the outage limit.
         self._probe_at = now + max(min(self._pause, left), verdict.wait_seconds or 0.0)
+        _log.debug(
+            "pause: the platform fails with %s; the next probe in %.1f s", verdict.code, self._probe_at - now,
+            extra={"event": "pause", "code": verdict.code, "wait_s": round(self._probe_at - now, 3)},
+        )  # fmt: skip
         if left > 0:
             return None
         return Halt(

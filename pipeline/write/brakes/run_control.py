@@ -44,6 +44,8 @@ class RunControl:
         # Reentrant: a signal handler may drain the run while its own thread holds the lock.
         self._lock = threading.RLock()
         self.counts: Counter[Status] = Counter()
+        # Requests of this execution, those that repeated another one, and those that the platform throttled.
+        self.attempts = self.retries = self.throttled = 0
         self.ending: Ending | None = None
         self.halt_code: str | None = None
         self.reason: str | None = None
@@ -85,6 +87,13 @@ class RunControl:
         with self._lock:
             self.counts[status] += rows
         self._stop_if_too_many()
+
+    def count_attempt(self, *, is_retry: bool, is_throttled: bool) -> None:
+        """Count a request, for the progress display."""
+        with self._lock:
+            self.attempts += 1
+            self.retries += is_retry
+            self.throttled += is_throttled
 
     def _stop_if_too_many(self) -> None:
         failures = sum(self.counts[status] for status in _FAILURES)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline.cli.streams import OutputStream, output_streams
+from pipeline.cli.terminal.streams import OutputStream, output_streams
 
 
 class Failing(io.StringIO):

@@ -36,6 +36,11 @@ class OutputStream:
             with self._dropping():
                 self._stream.flush()
 
+    @property
+    def encoding(self) -> str:
+        """The encoding of the stream."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
     def isatty(self) -> bool:
         """Return whether the stream is a terminal."""
         return self._stream is not None and self._stream.isatty()

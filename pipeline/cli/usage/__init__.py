@@ -1,0 +1,7 @@
+"""
+What helps to write a command.
+
+- `examples`: examples of each command, for its help
+- `guide`: parser and formatter whose errors name what was probably meant, and whose help keeps examples
+- `completion`: completion of the command line, and the scripts that shells need for it
+"""
