@@ -1,6 +1,5 @@
 """The outside world: time, randomness, threads, the network and the ledger's file."""
 
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pipeline.assemble.ledgers import working_folder
 from pipeline.assemble.platform import signer_of, transport_of
 from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
-from pipeline.language import Language, language_of
+from pipeline.language import Language, language_in_use
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import boot_id
 from pipeline.model import Api
@@ -49,5 +48,5 @@ class System:
             transport_of=transport_of,
             boot=boot_id(),
             folder=working_folder(),
-            language=language_of(os.environ),
+            language=language_in_use(),
         )

@@ -1,17 +1,19 @@
 """The entry point: dispatch, exit codes, and errors as sentences on stderr."""
 
 import argparse
+import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import cast
 
 from pipeline.cli.parser import build_parser
 from pipeline.cli.streams import output_streams
 from pipeline.engines.garbage import collect_rarely
 from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
-from pipeline.language import t
+from pipeline.language import Language, language_of, t, texts_in
 from pipeline.redact import visible
 
 # Exit codes.
@@ -27,13 +29,31 @@ _MODULES = {
 }
 
 
-def main(argv: Sequence[str] | None = None, find: Callable[[str], Command] | None = None) -> int:
-    """Run the command; return its exit code. `find` returns the function of a command: `find_command` by default."""
-    with output_streams() as out:
-        args = _parse(sys.argv[1:] if argv is None else list(argv))
+def main(
+    argv: Sequence[str] | None = None,
+    find: Callable[[str], Command] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> int:
+    """
+    Run the command; return its exit code.
+
+    `find` returns the function of a command: `find_command` by default. `environ` names the language of the user.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    with output_streams() as out, texts_in(_language(words, environ)):
+        args = _parse(words)
         exit_code = _execute(args, find or find_command)
         out.flush()
         return exit_code if out.loss is None else _report_lost_output(args, exit_code, out.loss)
+
+
+def _language(words: Sequence[str], environ: Mapping[str, str]) -> Language:
+    """Return the language of --lang, else of LANG. The parser needs it before it reads the words, for its own texts."""
+    for word, following in reversed([*pairwise([*words, ""])]):
+        option, _, value = word.partition("=")
+        if option == "--lang" and (named := value or following) in tuple(Language):
+            return Language(named)
+    return language_of(environ)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.cli.parser import Parser
+from pipeline.cli.argument_parser import Parser
 from pipeline.simulator import command
 
 

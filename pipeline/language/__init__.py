@@ -9,7 +9,8 @@ It imports nothing of ours.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -29,8 +30,9 @@ class _Choice:
 
 
 def language_of(environ: Mapping[str, str]) -> Language:
-    """Return the language that LANG names; English if it names no other one of ours."""
-    return Language.CHINESE if environ.get("LANG", "").lower().startswith("zh") else Language.ENGLISH
+    """Return the language of LC_ALL, LC_MESSAGES or LANG, whichever is set first; English if it is no other of ours."""
+    named = next(filter(None, map(environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return Language.CHINESE if named.lower().startswith("zh") else Language.ENGLISH
 
 
 def use_language(language: Language) -> None:
@@ -41,6 +43,22 @@ def use_language(language: Language) -> None:
 def language_in_use() -> Language:
     """Return the language of this process."""
     return _Choice.language
+
+
+@contextmanager
+def texts_in(language: Language) -> Iterator[None]:
+    """Print texts in this language during a command."""
+    before = _Choice.language
+    use_language(language)
+    try:
+        yield
+    finally:
+        use_language(before)
+
+
+def later(english: str, /) -> str:
+    """Return an English text as it is. Marks the text of a constant, which is passed to `t` where it is used."""
+    return english
 
 
 def t(english: str, /, **values: object) -> str:

@@ -3,34 +3,26 @@
 import ast
 import string
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from pipeline.language import Language, catalogue, language_in_use, language_of, t, use_language
+from pipeline.language import Language, catalogue, language_of, t, texts_in
 
 PACKAGE = Path(__file__).parents[2] / "pipeline"
 
 
-@pytest.fixture
-def chinese() -> Iterator[None]:
-    """Print Chinese during a test."""
-    before = language_in_use()
-    use_language(Language.CHINESE)
-    yield
-    use_language(before)
-
-
 def texts_of_the_code() -> set[str]:
-    """Return the English text of each call of `t`."""
-    calls = [
+    """Return the English text of each call of `t` and `later`."""
+    calls = (
         node
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "t"
-    ]
-    return {str(ast.literal_eval(call.args[0])) for call in calls}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("t", "later")
+    )
+    texts = (text for call in calls for text in call.args if isinstance(text, ast.Constant))
+    return {text.value for text in texts if isinstance(text.value, str)}
 
 
 def placeholders(text: str) -> set[str]:
@@ -53,13 +45,27 @@ def test_a_translation_has_the_same_values() -> None:
     assert {text for text, chinese in catalogue().items() if placeholders(text) != placeholders(chinese)} == set()
 
 
-@pytest.mark.usefixtures("chinese")
 def test_a_text_is_printed_in_the_language_of_the_process() -> None:
-    """After `use_language(CHINESE)` texts are Chinese."""
-    assert t("interrupted; nothing was sent") == "已中断；没有发送任何请求"
+    """Texts are Chinese within `texts_in(CHINESE)`, and English after it."""
+    with texts_in(Language.CHINESE):
+        chinese = t("interrupted; nothing was sent")
+
+    assert chinese == "已中断；没有发送任何请求"
+    assert t("interrupted; nothing was sent") == "interrupted; nothing was sent"
 
 
-@pytest.mark.parametrize(("lang", "language"), [("zh_CN.UTF-8", "zh"), ("en_US.UTF-8", "en"), ("C", "en"), ("", "en")])
-def test_lang_names_the_language(lang: str, language: str) -> None:
-    """LANG chooses the language; English is the default."""
-    assert language_of({"LANG": lang}) == language
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "en_US.UTF-8"}, "en"),
+        ({"LANG": "C"}, "en"),
+        ({"LC_MESSAGES": "zh_CN.UTF-8", "LANG": "C"}, "zh"),
+        ({"LC_ALL": "C.UTF-8", "LC_MESSAGES": "zh_CN", "LANG": "zh_CN"}, "en"),
+        ({"LC_ALL": "", "LANG": "zh_CN"}, "zh"),
+        ({}, "en"),
+    ],
+)
+def test_the_locale_names_the_language(environ: Mapping[str, str], language: str) -> None:
+    """LC_ALL, LC_MESSAGES or LANG chooses the language, in this order; English is the default."""
+    assert language_of(environ) == language
