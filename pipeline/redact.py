@@ -88,11 +88,6 @@ def shown_row(file: str, row: int, line: int | None = None) -> str:
     return f"{file}: row {row}" if line in (None, row) else f"{file}: row {row} (line {line})"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 row` or `2,000 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def shown_heading(heading: str) -> str:
     """Return a column's name for a message; mask it if it looks like data, as in a file without a header."""
     is_data = len(heading) > _LONGEST_HEADING or sum(map(str.isdigit, heading)) >= _FEWEST_DIGITS_OF_AN_ID

@@ -11,6 +11,7 @@ from pipeline.assemble.sender import permits_of, services_of
 from pipeline.assemble.system import System
 from pipeline.assemble.totals import row_reader
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
@@ -91,10 +92,12 @@ def reconcile(
 def _job_with_query(config: Config, run: RunRecord) -> Job:
     job = job_of(config, run)
     if job.api is not Api.CUMULATION:
-        raise SettingsError(
-            [f"RUN {run.run_id} is of job {run.job} ({job.api}): the platform has no query for what it holds; "
-             f"`backfill rerun {run.run_id}` sends the unknown rows again, with the same keys and bytes"]
+        fault = t(
+            "RUN {run_id} is of job {job} ({api}): the platform has no query for what it holds; "
+            "`backfill rerun {run_id}` sends the unknown rows again, with the same keys and bytes",
+            run_id=run.run_id, job=run.job, api=job.api,
         )  # fmt: skip
+        raise SettingsError([fault])
     return job
 
 

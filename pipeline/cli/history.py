@@ -14,6 +14,7 @@ from pipeline.cli.logs import log, set_up_logs
 from pipeline.cli.summary import print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.settings import Config, load
@@ -43,7 +44,9 @@ def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tu
 def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunRecord]]:
     with archive(args) as (config, ledger):
         if ledger is None:
-            raise SettingsError([f"RUN {args.run!r}: ledger {config.ledger_path} has no runs yet"])
+            raise SettingsError(
+                [t("RUN {run!r}: ledger {ledger_path} has no runs yet", run=args.run, ledger_path=config.ledger_path)]
+            )
         yield config, ledger, ledger.find(args.run)
 
 
@@ -57,15 +60,21 @@ def runs(args: argparse.Namespace) -> int:
     if args.json:
         print_json(messages)
     elif not messages:
-        print_line("no runs yet")
+        print_line(t("no runs yet"))
     else:
         print_line(f"{'run':<26}  {'job':<16} {'state':<12} {'exit':>4}  {'started (UTC)':<20} {'seconds':>9}")
-        for run, kind in zip(messages, ("rerun" if run.is_rerun else "fix" for run in found), strict=True):
+        for run, record in zip(messages, found, strict=True):
             exit_code = "" if run["exit_code"] is None else run["exit_code"]
             started = str(run["started_at"])[:19].replace("T", " ")
             line = f"{run['run_id']:<26}  {run['job']:<16} {run['state']:<12} {exit_code:>4}  {started:<20}"
-            print_line(f"{line} {run['elapsed_s']:>9.1f}" + (f"  {kind} of {run['parent']}" if run["parent"] else ""))
+            print_line(f"{line} {run['elapsed_s']:>9.1f}" + _origin(record))
     return 0
+
+
+def _origin(run: RunRecord) -> str:
+    if run.parent is None:
+        return ""
+    return t("  rerun of {run}", run=run.parent) if run.is_rerun else t("  fix of {run}", run=run.parent)
 
 
 def _state(ledger: Ledger | None, run: RunRecord) -> str:
@@ -101,7 +110,7 @@ def show(args: argparse.Namespace) -> int:
         print_summary(summary, next_steps(summary, tally), state)
     for what, ids in followers.items():
         if ids:
-            print_line(f"  {what}: {', '.join(ids)}, {summary.left:,} rows left")
+            print_line(t("  {what}: {ids}, {left:,} rows left", what=what, ids=", ".join(ids), left=summary.left))
     return 0
 
 
@@ -144,7 +153,7 @@ def report(args: argparse.Namespace) -> int:
                 log.warning(note)
             print_line(str(files.folder))
             return 0
-        protected.check([args.output], f"--output {args.output}", what="file")
+        protected.check([args.output], f"--output {args.output}", is_file=True)
         with folder_beside(args.output) as folder:
             files = report_in(folder).write(run)
             (files.outcome or folder / "report.html").replace(args.output)
@@ -156,7 +165,15 @@ def _format_of(output: Path) -> str:
     """Return the format of a file name's suffix."""
     named = output.suffix.removeprefix(".").lower()
     if named not in _FORMATS:
-        raise SettingsError([f"--output {output}: unknown suffix; use .{', .'.join(_FORMATS)}, or add --format"])
+        raise SettingsError(
+            [
+                t(
+                    "--output {output}: unknown suffix; use .{formats}, or add --format",
+                    output=output,
+                    formats=", .".join(_FORMATS),
+                )
+            ]
+        )
     return named
 
 
@@ -169,4 +186,6 @@ def folder_beside(output: Path) -> Iterator[Path]:
         with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
             yield Path(folder)
     except OSError as exc:
-        raise SettingsError([f"--output {output}: {exc.strerror or exc}; choose a writable folder"]) from exc
+        raise SettingsError(
+            [t("--output {output}: {reason}; choose a writable folder", output=output, reason=exc.strerror or exc)]
+        ) from exc

@@ -79,10 +79,10 @@ def _execute(args: argparse.Namespace, find: Callable[[str], Command]) -> int:
 
 def _report_lost_output(args: argparse.Namespace, exit_code: int, cause: str) -> int:
     """Report that stdout is incomplete. The exit code changes only for commands that do nothing but print."""
-    error = f"the output is incomplete: {cause}"
+    error = t("the output is incomplete: {cause}", cause=cause)
     if args.command in ("plan", "runs", "show", "totals"):
-        return _print_errors(args, PROGRAM_FAULT, [f"{error}; free space, then run the command again"])
-    advice = "the work and its report are complete; `backfill show` prints the summary again"
+        return _print_errors(args, PROGRAM_FAULT, [t("{error}; free space, then run the command again", error=error)])
+    advice = t("the work and its report are complete; `backfill show` prints the summary again")
     return _print_errors(args, exit_code, [f"{error}; {advice}"])
 
 
@@ -116,8 +116,11 @@ def _internal_error(exc: Exception) -> list[str]:
     frames = traceback.extract_tb(exc.__traceback__)
     where = [f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-8:]]
     return [
-        f"internal error ({type(exc).__name__}). The ledger has all deliveries: continue with `backfill resume last`. "
-        "Please report this error with these lines:",
+        t(
+            "internal error ({name}). The ledger has all deliveries: continue with `backfill resume last`. "
+            "Please report this error with these lines:",
+            name=type(exc).__name__,
+        ),
         *where,
     ]
 

@@ -6,6 +6,7 @@ from typing import TextIO
 
 from pipeline.cli.logs import log
 from pipeline.clock import Clock
+from pipeline.language import t
 from pipeline.model import Status
 from pipeline.write.brakes.run_control import RunControl
 
@@ -31,7 +32,7 @@ class Progress:
 
     def staged(self, rows: int) -> None:
         """Show the number of rows read so far."""
-        self._show(lambda: f"read {rows} rows")
+        self._show(lambda: t("read {rows} rows", rows=rows))
 
     def follow(self, control: RunControl) -> None:
         """Show the counts of this run from now on."""
@@ -39,7 +40,7 @@ class Progress:
 
     def tick(self) -> None:
         """Show rows by status; called a few times per second."""
-        self._show(lambda: f"sending: {self._counts()}")
+        self._show(lambda: t("sending: {counts}", counts=self._counts()))
 
     def end(self) -> None:
         """Clear the line for the next output."""
@@ -51,8 +52,8 @@ class Progress:
     def _counts(self) -> str:
         control = self._control
         if control is None:
-            return "starting"
-        counted = ", ".join(f"{control.counts[s]} {s}" for s in Status if control.counts[s]) or "starting"
+            return t("starting")
+        counted = ", ".join(f"{control.counts[s]} {s}" for s in Status if control.counts[s]) or t("starting")
         return f"{counted}; {control.waiting_for}" if control.waiting_for else counted
 
     def _show(self, text: Callable[[], str]) -> None:

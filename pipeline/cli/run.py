@@ -23,6 +23,7 @@ from pipeline.cli.progress import Progress
 from pipeline.cli.summary import first_of, print_json, print_line, print_summary
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
+from pipeline.language import counted, t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
@@ -78,11 +79,19 @@ def _log_statuses_of_codes(ledger: Ledger, parent: RunRecord, selection: Selecti
 def nothing_selected(found: Mapping[Status, int]) -> str:
     """Return why a selection is empty; `found` are the rows with the selected codes, by status."""
     if not found:
-        return "no row was selected: no row of the run has such a code"
-    counted = " and ".join(f"{count:,} {'is' if count == 1 else 'are'} {status}" for status, count in found.items())
+        return t("no row was selected: no row of the run has such a code")
+    rows = t(" and ").join(_rows_of(status, count) for status, count in found.items())
     rerunnable = [status for status in found if status in RERUNNABLE]
-    advice = f"add --only {','.join(rerunnable)}" if rerunnable else "a rerun takes none of these"
-    return f"no row was selected: of the rows with such a code {counted}; {advice}"
+    advice = (
+        t("add --only {rerunnable}", rerunnable=",".join(rerunnable))
+        if rerunnable
+        else t("a rerun takes none of these")
+    )
+    return t("no row was selected: of the rows with such a code {rows}; {advice}", rows=rows, advice=advice)
+
+
+def _rows_of(status: Status, count: int) -> str:
+    return counted(count, "1 is {status}", "{count:,} are {status}", status=status)
 
 
 @contextmanager
@@ -90,10 +99,12 @@ def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | 
     """Open config and ledger for one command, and let signals drain its run."""
     clock = SystemClock()
     set_up_logs(args.log_format)
-    with draining_signals(args.log_format, "continue with `backfill resume`") as active:
+    with draining_signals(args.log_format, t("continue with `backfill resume`")) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
         if args.processes not in (None, 1):
-            raise SettingsError([f"--processes {args.processes}: {ONE_PROCESS}"])
+            raise SettingsError(
+                [t("--processes {processes}: {one_process}", processes=args.processes, one_process=t(ONE_PROCESS))]
+            )
         set_up_logs(args.log_format, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
@@ -161,12 +172,12 @@ class _Command:
     def _begun(self, run: RunRecord, control: RunControl) -> None:
         self._active.append(control)
         self.progress.follow(control)
-        log.info("run %s of job %s", run.run_id, run.job)
+        log.info(t("run {run_id} of job {job}", run_id=run.run_id, job=run.job))
 
 
 def _log_ignored(names: Sequence[str]) -> None:
     for name in first_of(names):
-        log.warning("ignored: %s", name)
+        log.warning(t("ignored: {name}", name=name))
 
 
 @contextmanager
@@ -187,8 +198,8 @@ def draining_signals(log_format: str, advice: str) -> Iterator[list[RunControl]]
         if received:
             os._exit(5)
         received.append(name)
-        active[0].drain(Ending.INTERRUPTED, f"stopped by {name}; {advice}")
-        log_at_once(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
+        active[0].drain(Ending.INTERRUPTED, t("stopped by {name}; {advice}", name=name, advice=advice))
+        log_at_once(t("{name}: waiting for requests in flight; send it again to end at once", name=name), log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

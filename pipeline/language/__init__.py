@@ -67,6 +67,11 @@ def t(english: str, /, **values: object) -> str:
     return text.format(**values)
 
 
+def counted(count: int, one: str, many: str, /, **values: object) -> str:
+    """Return the text for one, such as `1 row`, or the text for another number, with it as {count}."""
+    return t(one if count == 1 else many, count=count, **values)
+
+
 @cache
 def catalogue() -> Mapping[str, str]:
     """Return the Chinese texts by their English ones."""

@@ -14,6 +14,7 @@ from typing import Self
 
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError, SourceError
+from pipeline.language import t
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
@@ -105,7 +106,7 @@ class Run:
             self.sender.deliver(self.ledger.lanes(self.order, self.most_rows), tick=self._tick)
             self.ledger.heartbeat()
             if self.most_rows is not None:
-                reason = f"--limit {self.most_rows} reached"
+                reason = t("--limit {most_rows} reached", most_rows=self.most_rows)
                 self.control.drain(Ending.INTERRUPTED, reason)
             self._sending_seconds = self.clock.steady() - started
 

@@ -3,26 +3,53 @@
 import ast
 import string
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from pipeline.language import Language, catalogue, language_of, t, texts_in
+from pipeline.model import Export
+from pipeline.resources import schema
 
 PACKAGE = Path(__file__).parents[2] / "pipeline"
+MARKS = ("t", "later", "counted")
+# Schemas with the words of broken rules.
+RULES = [
+    *(f"exports/{export}.json" for export in Export),
+    *(f"payloads/{name}.json" for name in ("brand_points", "cumulation", "points", "state")),
+]
 
 
 def texts_of_the_code() -> set[str]:
-    """Return the English text of each call of `t` and `later`."""
+    """Return the English text of each call of `t`, `later` and `counted`."""
     calls = (
         node
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("t", "later")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS
     )
     texts = (text for call in calls for text in call.args if isinstance(text, ast.Constant))
     return {text.value for text in texts if isinstance(text.value, str)}
+
+
+def texts_of_the_schemas() -> set[str]:
+    """Return the words for the rules of the config, and of each export and payload."""
+    config = schema("config.json")
+    return {
+        *(text for text in _values_of(config, "description") if text != config["description"]),
+        *(text for name in RULES for text in _values_of(schema(name), "x-rule")),
+    }
+
+
+def _values_of(node: object, key: str) -> Iterator[str]:
+    """Yield the texts under a key, at any depth."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from [value] if name == key and isinstance(value, str) else _values_of(value, key)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _values_of(value, key)
 
 
 def placeholders(text: str) -> set[str]:
@@ -31,7 +58,7 @@ def placeholders(text: str) -> set[str]:
 
 def test_the_catalogue_has_each_text_of_the_code_and_no_other() -> None:
     """A text without a translation, and a translation without a text, are faults."""
-    assert set(catalogue()) == texts_of_the_code()
+    assert set(catalogue()) == texts_of_the_code() | texts_of_the_schemas()
 
 
 def test_no_text_stands_in_the_catalogue_twice() -> None:

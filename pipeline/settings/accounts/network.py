@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from pipeline.language import t
 from pipeline.settings.key_material import LoadContext
 from pipeline.settings.table import Table
 
@@ -21,9 +22,9 @@ def check_url(table: Table, key: str) -> None:
         return
     parts = _split(text)
     if parts is None:
-        table.fault(key, "must name a host, and a port from 1 to 65535 if any")
+        table.fault(key, t("must name a host, and a port from 1 to 65535 if any"))
     elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        table.fault(key, "http is for this machine only (localhost, 127.0.0.0/8, ::1); write https")
+        table.fault(key, t("http is for this machine only (localhost, 127.0.0.0/8, ::1); write https"))
 
 
 def url(table: Table, key: str, default: str) -> str:
@@ -36,7 +37,7 @@ def proxy(table: Table, base_url: str, context: LoadContext) -> str | None:
     own = table.text("proxy")
     if own is not None:
         if _split(own) is None:
-            table.fault("proxy", "must name a host, and a port from 1 to 65535 if any")
+            table.fault("proxy", t("must name a host, and a port from 1 to 65535 if any"))
         return own
     variable = _first(_PROXY_VARIABLES, context.environ)
     if variable is None or "proxy" in table or _is_direct(base_url, context.environ):
@@ -45,7 +46,10 @@ def proxy(table: Table, base_url: str, context: LoadContext) -> str | None:
     text = text if "://" in text else f"http://{text}"
     parts = _split(text)
     if parts is None or parts.scheme not in ("http", "https"):
-        table.fault("proxy", f"the environment variable {variable} must be http://HOST:PORT; fix it or unset it")
+        table.fault(
+            "proxy",
+            t("the environment variable {variable} must be http://HOST:PORT; fix it or unset it", variable=variable),
+        )
     return text
 
 
@@ -57,7 +61,9 @@ def ca_bundle_file(table: Table, context: LoadContext) -> Path | None:
     variable = _first(_CA_VARIABLES, context.environ)
     if variable is None or "ca_bundle_file" in table:
         return None
-    return _checked_bundle(table, Path(context.environ[variable]), f"the environment variable {variable}")
+    return _checked_bundle(
+        table, Path(context.environ[variable]), t("the environment variable {variable}", variable=variable)
+    )
 
 
 def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
@@ -68,12 +74,14 @@ def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
         else:
             context.load_verify_locations(cafile=path)
     except FileNotFoundError:
-        table.fault("ca_bundle_file", f"{shown}: there is no such file")
+        table.fault("ca_bundle_file", t("{shown}: there is no such file", shown=shown))
     except ssl.SSLError:
-        table.fault("ca_bundle_file", f"{shown}: the file holds no certificate; give CA certificates as PEM")
+        table.fault(
+            "ca_bundle_file", t("{shown}: the file holds no certificate; give CA certificates as PEM", shown=shown)
+        )
     except (OSError, ValueError) as exc:
-        cause = exc.strerror if isinstance(exc, OSError) else "no path"
-        table.fault("ca_bundle_file", f"{shown}: the file can't be read: {cause}")
+        cause = exc.strerror if isinstance(exc, OSError) else t("no path")
+        table.fault("ca_bundle_file", t("{shown}: the file can't be read: {cause}", shown=shown, cause=cause))
     return path
 
 
