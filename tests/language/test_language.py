@@ -11,11 +11,14 @@ import pytest
 from pipeline.language import Language, catalogue, language_of, t, texts_in
 from pipeline.model import Export
 from pipeline.resources import schema
+from pipeline.write.answers.catalogue import RULES
+from pipeline.write.answers.matrix.alipay import ALIPAY_CODES
+from pipeline.write.answers.matrix.wechatpay import INNER_NUMBERS, WECHATPAY_CODES
 
 PACKAGE = Path(__file__).parents[2] / "pipeline"
 MARKS = ("t", "later", "counted")
 # Schemas with the words of broken rules.
-RULES = [
+SCHEMAS = [
     *(f"exports/{export}.json" for export in Export),
     *(f"payloads/{name}.json" for name in ("brand_points", "cumulation", "points", "state")),
 ]
@@ -38,8 +41,15 @@ def texts_of_the_schemas() -> set[str]:
     config = schema("config.json")
     return {
         *(text for text in _values_of(config, "description") if text != config["description"]),
-        *(text for name in RULES for text in _values_of(schema(name), "x-rule")),
+        *(text for name in SCHEMAS for text in _values_of(schema(name), "x-rule")),
     }
+
+
+def texts_of_the_retry_matrix() -> set[str]:
+    """Return what happened and what to do, for each condition and code of the platforms."""
+    rules = (text for rule in RULES.values() for text in (rule.happened, rule.advice))
+    codes = (codes.advice for codes in ALIPAY_CODES + WECHATPAY_CODES)
+    return {*rules, *codes, *INNER_NUMBERS.values()} - {""}
 
 
 def _values_of(node: object, key: str) -> Iterator[str]:
@@ -58,7 +68,7 @@ def placeholders(text: str) -> set[str]:
 
 def test_the_catalogue_has_each_text_of_the_code_and_no_other() -> None:
     """A text without a translation, and a translation without a text, are faults."""
-    assert set(catalogue()) == texts_of_the_code() | texts_of_the_schemas()
+    assert set(catalogue()) == texts_of_the_code() | texts_of_the_schemas() | texts_of_the_retry_matrix()
 
 
 def test_no_text_stands_in_the_catalogue_twice() -> None:

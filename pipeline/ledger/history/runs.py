@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from pipeline.errors import LedgerError, SettingsError
+from pipeline.language import t
 from pipeline.ledger.records import NewRun, Phase, RunRecord, RunState
 from pipeline.ledger.store.database import json_of
 from pipeline.model import Api, Export
@@ -79,8 +80,13 @@ def account_no_of(connection: sqlite3.Connection, name: str, merchant: str, gene
     line = connection.execute(_MERCHANT, (name,)).fetchone()
     if line is not None and line[0] != merchant:
         raise LedgerError(
-            f"the ledger keeps account {name} as {line[0]}, the config now says {merchant}; "
-            "name another ledger in [ledger] url, or give the other account a name of its own"
+            t(
+                "the ledger keeps account {name} as {line}, the config now says {merchant}; name another ledger "
+                "in [ledger] url, or give the other account a name of its own",
+                name=name,
+                line=line[0],
+                merchant=merchant,
+            )
         )
     (first,) = connection.execute(_ACCOUNT_NO, (merchant, generation)).fetchone()
     return None if first is None else int(first)
@@ -122,8 +128,11 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
         found = connection.execute(_BY_PREFIX, (wanted.upper(), wanted.upper())).fetchall()
     if len(found) == 1:
         return _record(found[0])
-    what = "is the beginning of more than one run's id" if found else "is no run in this ledger"
-    raise SettingsError([f"RUN {wanted!r} {what}; `backfill runs` lists them"])
+    if found:
+        raise SettingsError(
+            [t("RUN {run!r} is the beginning of more than one run's id; `backfill runs` lists them", run=wanted)]
+        )
+    raise SettingsError([t("RUN {run!r} is no run in this ledger; `backfill runs` lists them", run=wanted)])
 
 
 def with_numbers(connection: sqlite3.Connection, run_nos: Iterable[int]) -> list[RunRecord]:
