@@ -69,7 +69,7 @@ def reconcile(
     try:
         control = RunControl(system.clock)
         begun(run, control)
-        report = _report_of(config, ledger, held.run, job, system)
+        report = _report_of(config, ledger, held.run, job)
         questions = _reconciliation(config, job, held, ledger, control, system)
         if held.run.phase is not Phase.STAGING:
             _ask(questions, held, control, agreement_status=agreement_status)
@@ -124,13 +124,13 @@ def _ask(questions: Reconciliation, held: RunLedger, control: RunControl, *, agr
     held.heartbeat()
 
 
-def _report_of(config: Config, ledger: Ledger, run: RunRecord, job: Job, system: System) -> RunReport | None:
+def _report_of(config: Config, ledger: Ledger, run: RunRecord, job: Job) -> RunReport | None:
     """Return the report of a run that has ended. Raises SettingsError if its folder can't be written."""
     if run.phase is not Phase.CONCLUDED:
         return None
     folder = report_folder(config, run)
     known = (each for each in OutcomeFormat if (folder / f"outcome.{each}").exists())
-    report = RunReport(ledger, folder, next(known, OutcomeFormat.CSV), row_reader(config), job, system.language)
+    report = RunReport(ledger, folder, next(known, OutcomeFormat.CSV), row_reader(config), job)
     report.prepare()
     return report
 

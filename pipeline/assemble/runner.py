@@ -131,9 +131,7 @@ class Runner:
                 ),
                 sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
                 control=control,
-                report=RunReport(
-                    self.ledger, folder, options.outcome_format, row_reader(self.config), job, self.system.language
-                ),
+                report=RunReport(self.ledger, folder, options.outcome_format, row_reader(self.config), job),
                 clock=clock,
                 events=self.events,
                 max_failures=limits.max_failures,

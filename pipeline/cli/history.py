@@ -128,7 +128,6 @@ def report(args: argparse.Namespace) -> int:
     from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
     from pipeline.assemble.reporting import RunReport, report_folder  # noqa: PLC0415
     from pipeline.assemble.totals import row_reader  # noqa: PLC0415
-    from pipeline.language import language_in_use  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
@@ -142,7 +141,6 @@ def report(args: argparse.Namespace) -> int:
             outcome_format=chosen,
             read_row=row_reader(config),
             job=config.jobs.get(run.job),
-            language=language_in_use(),
         )
         if is_folder:
             folder = args.output or report_folder(config, run)

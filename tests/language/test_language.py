@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment
+from jinja2.ext import extract_from_ast
 
 from pipeline.language import Language, catalogue, language_of, t, texts_in
 from pipeline.model import Export
@@ -33,7 +35,14 @@ def texts_of_the_code() -> set[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS
     )
     texts = (text for call in calls for text in call.args if isinstance(text, ast.Constant))
-    return {text.value for text in texts if isinstance(text.value, str)}
+    return {text.value for text in texts if isinstance(text.value, str)} | texts_of_the_page()
+
+
+def texts_of_the_page() -> set[str]:
+    """Return the English text of each call of `t` in the template of report.html."""
+    template = Environment(autoescape=True).parse((PACKAGE / "report" / "report.html.template").read_text("utf-8"))
+    found = (texts for _, _, texts in extract_from_ast(template, MARKS))
+    return {texts if isinstance(texts, str) else str((texts or ("",))[0]) for texts in found}
 
 
 def texts_of_the_schemas() -> set[str]:
