@@ -380,7 +380,7 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
             Language.CHINESE,
             1200,
             "累计尚未最终确定的协议：1,200 个中的前 1 个",
-            ["2***1 （20 个字符）", "2", "<b>.csv：第 8 行"],
+            ["2***1 (20 个字符)", "2", "<b>.csv：第 8 行"],
             id="in Chinese",
         ),
     ],
