@@ -1,9 +1,12 @@
 """
 The language of texts for people.
 
-A text stands in the code where it is used, in English: `t("{rows} rows are left", rows=3)`. The catalogue `zh.toml` has
-the same texts in Chinese, each under its English text; a test holds it complete. Data keep their form in every
-language: statuses, codes, field names, JSON keys, log events.
+A text stands in the code where it is used, in English: `t("{rows} rows are left", rows=3)`. `later` marks the text of a
+constant, which `t` translates on use, as it does the words of the schemas and of the retry matrix. `counted` chooses
+between the texts for one and for many.
+
+The catalogue `zh.toml` has the same texts in Chinese, each under its English text; a test holds it complete. Data keep
+their form in every language: statuses, codes, field names, JSON keys, log events, and what the ledger compares.
 
 It imports nothing of ours.
 """
