@@ -25,7 +25,7 @@ SENTENCE = re.compile(r"\b[a-z]{2,}[,;]? [a-z]{2,}\b")
 # Commands that are printed as they are.
 COMMANDS = ("backfill check", "backfill plan orders")
 # The simulator's answers are a platform's.
-SIMULATED = {("simulator", name) for name in ("apis", "faults", "http", "state", "admin.py", "ruling.py")}
+SIMULATED = {("simulator", name) for name in ("apis", "http", "admin.py", "ruling.py")}
 
 
 def literals(node: ast.AST) -> Iterator[str]:

@@ -244,7 +244,7 @@ def due_of(line: Iterable[Any]) -> Due:
         )
     if digest(body) != staged:
         # SQLite has no checksums of pages: a damaged body may still be valid JSON.
-        raise Damaged("the body of a due is not the one that was staged")
+        raise Damaged(t("the body of a due is not the one that was staged"))
     balance = None if card is None else Balance(card, points, version)
     return Due(
         due_no=due_no,
