@@ -14,7 +14,7 @@ from pipeline.cli.logs import log, set_up_logs
 from pipeline.cli.summary import print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
-from pipeline.language import t
+from pipeline.language import later, t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.settings import Config, load
@@ -110,7 +110,7 @@ def show(args: argparse.Namespace) -> int:
         print_summary(summary, next_steps(summary, tally), state)
     for what, ids in followers.items():
         if ids:
-            print_line(t("  {what}: {ids}, {left:,} rows left", what=what, ids=", ".join(ids), left=summary.left))
+            print_line(t("  {what}: {ids}, {left:,} rows left", what=t(what), ids=", ".join(ids), left=summary.left))
     return 0
 
 
@@ -118,8 +118,8 @@ def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
     """Return the ids of a run's reruns and fixes."""
     followers = ledger.followers(run)
     return {
-        "reruns": [each.run_id for each in followers if each.is_rerun],
-        "fixes": [each.run_id for each in followers if not each.is_rerun],
+        later("reruns"): [each.run_id for each in followers if each.is_rerun],
+        later("fixes"): [each.run_id for each in followers if not each.is_rerun],
     }
 
 
