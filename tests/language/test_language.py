@@ -35,13 +35,13 @@ def texts_of_the_code() -> set[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS
     )
     texts = (text for call in calls for text in call.args if isinstance(text, ast.Constant))
-    return {text.value for text in texts if isinstance(text.value, str)} | texts_of_the_page()
+    return {text.value for text in texts if isinstance(text.value, str)} | texts_of_the_pages()
 
 
-def texts_of_the_page() -> set[str]:
-    """Return the English text of each call of `t` in the template of report.html."""
-    template = Environment(autoescape=True).parse((PACKAGE / "report" / "report.html.template").read_text("utf-8"))
-    found = (texts for _, _, texts in extract_from_ast(template, MARKS))
+def texts_of_the_pages() -> set[str]:
+    """Return the English text of each call of `t` in the templates of pages."""
+    templates = (Environment(autoescape=True).parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.template"))
+    found = (texts for template in templates for _, _, texts in extract_from_ast(template, MARKS))
     return {texts if isinstance(texts, str) else str((texts or ("",))[0]) for texts in found}
 
 
