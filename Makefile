@@ -1,6 +1,9 @@
 # Everything runs in .venv, which holds the versions and hashes of requirements/*.lock.
 # A recipe stops at its first failing line.
 
+# Tests expect English texts, whatever the language of the machine.
+export LC_ALL := C.UTF-8
+
 VENV  := .venv
 # Where `check` and `format` find their tools. Another environment: make check BIN=/path/to/bin
 BIN   ?= $(VENV)/bin

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pipeline.language import t
+
 UNIT_SEPARATOR = "\x1f"
 """Separator of the parts of a name. The schemas allow it in no field."""
 
@@ -90,10 +92,10 @@ class RowLimit:
         """Return the limit of a text such as `100` or `5%`. Raises ValueError with the end of a sentence about it."""
         found = _ROW_LIMIT.fullmatch(text)
         if not found:
-            raise ValueError("is neither a number such as 100 nor a share such as 5%")
+            raise ValueError(t("is neither a number such as 100 nor a share such as 5%"))
         number, in_percent = float(found[1] or found[2]), found[2] is not None
         if in_percent and number > 100:
-            raise ValueError("is more than all rows; name a share of 100% at most")
+            raise ValueError(t("is more than all rows; name a share of 100% at most"))
         return cls(number, in_percent)
 
     def __str__(self) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from pipeline.language import counted, t
+
 # Lengths in characters.
 _LONGEST_HEADING = 40
 _LONGEST_HARMLESS = 40
@@ -72,7 +74,7 @@ def shown(value: object, *, harmless: Sequence[Harmless] = (), is_private: bool 
         return Shown()
     if not is_private and len(value) <= _LONGEST_HARMLESS and any(form.value.fullmatch(value) for form in harmless):
         return Shown(value)
-    note = "(1 character)" if len(value) == 1 else f"({len(value)} characters)"
+    note = counted(len(value), "(1 character)", "({count} characters)")
     if is_private:
         return Shown(note=note)
     return Shown(_plain(value) if len(value) == 1 else f"{_plain(value[0])}***{_plain(value[-1])}", note)
@@ -85,12 +87,9 @@ def masked(value: object, *, is_private: bool = False) -> str:
 
 def shown_row(file: str, row: int, line: int | None = None) -> str:
     """Return the name of a row for messages: file, row number, and file line if that differs."""
-    return f"{file}: row {row}" if line in (None, row) else f"{file}: row {row} (line {line})"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 row` or `2,000 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    if line in (None, row):
+        return t("{file}: row {row}", file=file, row=row)
+    return t("{file}: row {row} (line {line})", file=file, row=row, line=line)
 
 
 def shown_heading(heading: str) -> str:
@@ -105,7 +104,7 @@ def shown_headings(headings: Sequence[str]) -> str:
     """Return column names for a message, up to 50 of them."""
     shown = ", ".join(map(shown_heading, headings[:_MOST_HEADINGS]))
     left = len(headings) - _MOST_HEADINGS
-    return f"{shown} and {left:,} more" if left > 0 else shown
+    return t("{shown} and {left:,} more", shown=shown, left=left) if left > 0 else shown
 
 
 def visible(text: str) -> str:

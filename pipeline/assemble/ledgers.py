@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.database import is_writable
 from pipeline.ledger.store.lease import this_process
@@ -25,7 +26,9 @@ def working_folder() -> Path:
     try:
         return Path.cwd()
     except OSError as exc:
-        raise SettingsError([f"can't use the working directory ({exc.strerror}); change to an existing one"]) from exc
+        raise SettingsError(
+            [t("can't use the working directory ({reason}); change to an existing one", reason=exc.strerror)]
+        ) from exc
 
 
 def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:

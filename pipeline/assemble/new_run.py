@@ -12,6 +12,7 @@ from pipeline.assemble.opening import mapping_rules
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.system import System
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.records import NewRun, RunRecord
 from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.map import MappingRules, UsedColumns
@@ -74,7 +75,15 @@ def inputs_of(config: Config, job: Job, named: Sequence[str], options: RunOption
     if named:
         return RunInputs(named, system.folder, day)
     if not job.inputs:
-        raise SettingsError([f"{config.path} [jobs.{job.name}] input: missing; set it there or on the command line"])
+        raise SettingsError(
+            [
+                t(
+                    "{path} [jobs.{job}] input: missing; set it there or on the command line",
+                    path=config.path,
+                    job=job.name,
+                )
+            ]
+        )
     return RunInputs(job.inputs, config.folder, day, job.ready)
 
 
@@ -82,12 +91,24 @@ def job_of(config: Config, run: RunRecord) -> Job:
     """Return the job of an earlier run. Raises SettingsError if the config lacks it, or sends it elsewhere now."""
     job = config.jobs.get(run.job)
     if job is None:
-        raise SettingsError([f"{config.path} has no job {run.job!r} of run {run.run_id}; restore it"])
-    if (job.api, job.account) != (run.api, run.account):
         raise SettingsError(
-            [f"{config.path} [jobs.{run.job}] sends to {job.api} with account {job.account}, but run "
-             f"{run.run_id} to {run.api} with account {run.account}; restore these to continue the run"]
+            [
+                t(
+                    "{path} has no job {job!r} of run {run_id}; restore it",
+                    path=config.path,
+                    job=run.job,
+                    run_id=run.run_id,
+                )
+            ]
+        )
+    if (job.api, job.account) != (run.api, run.account):
+        fault = t(
+            "{path} [jobs.{job}] sends to {api} with account {account}, but run {run_id} to {old_api} with account "
+            "{old_account}; restore these to continue the run",
+            path=config.path, job=run.job, api=job.api, account=job.account, run_id=run.run_id, old_api=run.api,
+            old_account=run.account,
         )  # fmt: skip
+        raise SettingsError([fault])
     return job
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assemble.reporting import summary_of
+from pipeline.language import counted, later, t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
@@ -13,10 +14,19 @@ from pipeline.report import CSV_NAME
 
 _ALL_DONE, _ROWS_LEFT = 0, 3
 _ADVICE = {
-    Status.INVALID: f"fix {{them}} in {CSV_NAME}",
-    Status.REJECTED: f"fix {{them}} in {CSV_NAME}, or rerun with --only rejected or --new-keys",
+    Status.INVALID: (
+        later("1 row is {status}: fix it in {file}"),
+        later("{count:,} rows are {status}: fix them in {file}"),
+    ),
+    Status.REJECTED: (
+        later("1 row is {status}: fix it in {file}, or rerun with --only rejected or --new-keys"),
+        later("{count:,} rows are {status}: fix them in {file}, or rerun with --only rejected or --new-keys"),
+    ),
 }
-_OTHER_ADVICE = "rerun without --only, --code and --limit to send {them}"
+_OTHER_ADVICE = (
+    later("1 row is {status}: rerun without --only, --code and --limit to send it"),
+    later("{count:,} rows are {status}: rerun without --only, --code and --limit to send them"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,8 @@ def nothing_to_send(ledger: Ledger, parent: RunRecord, folder: Path) -> NothingD
     left = ledger.left(parent)
     exit_code = _ROWS_LEFT if left else _ALL_DONE
     advice = [_advice(status, left[status]) for status in Status if left[status]]
-    reason = f"nothing to send: {'; '.join(advice) or f'no row of run {parent.run_id} is left'}"
+    why = "; ".join(advice) or t("no row of run {run_id} is left", run_id=parent.run_id)
+    reason = t("nothing to send: {why}", why=why)
     facts = {
         "run_id": None,
         "parent": parent.run_id,
@@ -56,11 +67,13 @@ def nothing_to_send(ledger: Ledger, parent: RunRecord, folder: Path) -> NothingD
 def already_finished(ledger: Ledger, run: RunRecord, folder: Path) -> NothingDone:
     """Return the result of a resume of a finished run; the facts are its summary."""
     summary, _ = summary_of(ledger, run, folder)
-    reason = f"run {run.run_id} is finished (exit code {summary.exit_code}): nothing to resume"
+    reason = t(
+        "run {run_id} is finished (exit code {exit_code}): nothing to resume",
+        run_id=run.run_id,
+        exit_code=summary.exit_code,
+    )
     return NothingDone(run, folder, summary.exit_code, reason, summary.as_dict())
 
 
 def _advice(status: Status, rows: int) -> str:
-    them = "it" if rows == 1 else "them"
-    counted = f"1 row is {status}" if rows == 1 else f"{rows:,} rows are {status}"
-    return f"{counted}: {_ADVICE.get(status, _OTHER_ADVICE).format(them=them)}"
+    return counted(rows, *_ADVICE.get(status, _OTHER_ADVICE), status=status, file=CSV_NAME)

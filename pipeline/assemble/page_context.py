@@ -4,18 +4,16 @@ import platform
 from collections.abc import Mapping
 
 from pipeline import version
-from pipeline.language import Language
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.report import PageContext
 from pipeline.settings import Job
 
 
-def page_context(ledger: Ledger, run: RunRecord, job: Job | None, language: Language) -> PageContext:
+def page_context(ledger: Ledger, run: RunRecord, job: Job | None) -> PageContext:
     """Return the context of a run's page. `job` is None if the config no longer has it."""
     followers = ledger.followers(run)
     return PageContext(
-        language=language,
         is_rerun=run.is_rerun,
         reruns=tuple(each.run_id for each in followers if each.is_rerun),
         fixes=tuple(each.run_id for each in followers if not each.is_rerun),

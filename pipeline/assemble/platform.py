@@ -4,6 +4,7 @@ import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipeline.language import t
 from pipeline.model import Api
 from pipeline.settings import Account, AlipayAccount, BrandAccount, Job, TransportName, WechatAccount
 from pipeline.signing.alipay.gateway import AlipayGateway
@@ -115,8 +116,10 @@ def check_transport(job: Job) -> list[str]:
     """Return the faults of a job's transport, with advice; empty if it can be used."""
     if job.transport is TransportName.CURL and not _has_curl():
         return [
-            'transport: "curl" needs pycurl 7.45.7 or newer; '
-            "install it with `pip install loyalty-backfill[curl]`, or remove this key"
+            t(
+                'transport: "curl" needs pycurl 7.45.7 or newer; '
+                "install it with `pip install loyalty-backfill[curl]`, or remove this key"
+            )
         ]
     return []
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.read.find.claimed import ClaimedFiles
 from pipeline.settings import Config
@@ -22,9 +23,14 @@ class ProtectedFiles:
         self._inputs = tuple(inputs)
         self._claimed = {job.name: ClaimedFiles(job.inputs, config.folder) for job in config.jobs.values()}
 
-    def check(self, targets: Iterable[Path], option: str, *, what: str = "folder") -> None:
+    def check(self, targets: Iterable[Path], option: str, *, is_file: bool = False) -> None:
         """Raise SettingsError if a target would replace a protected file, or would be read as an export."""
-        faults = [f"{option}: {target.name} {why}; choose another {what}" for target, why in self._refused(targets)]
+        faults = [
+            t("{option}: {target} {why}; choose another file", option=option, target=target.name, why=why)
+            if is_file
+            else t("{option}: {target} {why}; choose another folder", option=option, target=target.name, why=why)
+            for target, why in self._refused(targets)
+        ]
         if faults:
             raise SettingsError(faults)
 
@@ -33,24 +39,24 @@ class ProtectedFiles:
             why = self._why(target) if target.exists() else None
             for job, claimed in self._claimed.items():
                 if why is None and claimed.claims(target):
-                    why = f"would be read as an export of job {job}"
+                    why = t("would be read as an export of job {job}", job=job)
             if why is not None:
                 yield target, why
 
     def _why(self, target: Path) -> str | None:
         if _is_of_ledger(target, self._config.ledger_path):
-            return "belongs to the ledger and is not overwritten"
+            return t("belongs to the ledger and is not overwritten")
         inode = _inode(target)
         kind = next((kind for kind, path in self._all() if _inode(path) == inode), None)
-        return kind and f"is {kind} and is not overwritten"
+        return kind and t("is {kind} and is not overwritten", kind=kind)
 
     def _all(self) -> Iterator[tuple[str, Path]]:
-        yield "the config", self._config.path
-        yield from (("a key", path) for path in self._config.key_files)
-        yield from (("an input of this run", Path(name)) for name in self._inputs)
+        yield t("the config"), self._config.path
+        yield from ((t("a key"), path) for path in self._config.key_files)
+        yield from ((t("an input of this run"), Path(name)) for name in self._inputs)
         for job, claimed in self._claimed.items():
-            yield from ((f"an input of job {job}", path) for path in claimed.existing())
-        yield from (("an input of an earlier run", Path(name)) for name in self._ledger.input_locations())
+            yield from ((t("an input of job {job}", job=job), path) for path in claimed.existing())
+        yield from ((t("an input of an earlier run"), Path(name)) for name in self._ledger.input_locations())
 
 
 def inputs_among(ledger: Ledger, targets: Iterable[Path]) -> list[Path]:

@@ -11,6 +11,7 @@ from pipeline.assemble.sender import permits_of, services_of
 from pipeline.assemble.system import System
 from pipeline.assemble.totals import row_reader
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
@@ -68,7 +69,7 @@ def reconcile(
     try:
         control = RunControl(system.clock)
         begun(run, control)
-        report = _report_of(config, ledger, held.run, job, system)
+        report = _report_of(config, ledger, held.run, job)
         questions = _reconciliation(config, job, held, ledger, control, system)
         if held.run.phase is not Phase.STAGING:
             _ask(questions, held, control, agreement_status=agreement_status)
@@ -91,10 +92,12 @@ def reconcile(
 def _job_with_query(config: Config, run: RunRecord) -> Job:
     job = job_of(config, run)
     if job.api is not Api.CUMULATION:
-        raise SettingsError(
-            [f"RUN {run.run_id} is of job {run.job} ({job.api}): the platform has no query for what it holds; "
-             f"`backfill rerun {run.run_id}` sends the unknown rows again, with the same keys and bytes"]
+        fault = t(
+            "RUN {run_id} is of job {job} ({api}): the platform has no query for what it holds; "
+            "`backfill rerun {run_id}` sends the unknown rows again, with the same keys and bytes",
+            run_id=run.run_id, job=run.job, api=job.api,
         )  # fmt: skip
+        raise SettingsError([fault])
     return job
 
 
@@ -121,13 +124,13 @@ def _ask(questions: Reconciliation, held: RunLedger, control: RunControl, *, agr
     held.heartbeat()
 
 
-def _report_of(config: Config, ledger: Ledger, run: RunRecord, job: Job, system: System) -> RunReport | None:
+def _report_of(config: Config, ledger: Ledger, run: RunRecord, job: Job) -> RunReport | None:
     """Return the report of a run that has ended. Raises SettingsError if its folder can't be written."""
     if run.phase is not Phase.CONCLUDED:
         return None
     folder = report_folder(config, run)
     known = (each for each in OutcomeFormat if (folder / f"outcome.{each}").exists())
-    report = RunReport(ledger, folder, next(known, OutcomeFormat.CSV), row_reader(config), job, system.language)
+    report = RunReport(ledger, folder, next(known, OutcomeFormat.CSV), row_reader(config), job)
     report.prepare()
     return report
 

@@ -9,7 +9,6 @@ from pipeline.assemble.ledgers import reports_folder
 from pipeline.assemble.page_context import page_context
 from pipeline.assemble.protected_files import inputs_among
 from pipeline.assemble.totals import no_agreement
-from pipeline.language import Language
 from pipeline.ledger.history.totals import ReadRow
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
@@ -37,7 +36,6 @@ class RunReport:
 
     - `read_row`: reads the agreements of invalid rows
     - `job`: the run's job, whose settings the page shows; None if the config no longer has it
-    - `language`: the language of the page
     """
 
     ledger: Ledger
@@ -45,7 +43,6 @@ class RunReport:
     outcome_format: OutcomeFormat | None
     read_row: ReadRow = no_agreement
     job: Job | None = None
-    language: Language = Language.ENGLISH
 
     def prepare(self) -> Path:
         """Make the report's folder and return it. Raises SettingsError if that fails."""
@@ -63,7 +60,7 @@ class RunReport:
             columns={source.file_no: source.columns for source in self.ledger.inputs(run)},
             summarise=lambda tally: summarise(self.ledger, run, self.folder, tally, tick, read_row=self.read_row),
             mark=self.ledger.marks(run),
-            context=page_context(self.ledger, run, self.job, self.language),
+            context=page_context(self.ledger, run, self.job),
             kept=inputs_among(self.ledger, (self.folder / name for name in report_names(self.outcome_format))),
         )
 

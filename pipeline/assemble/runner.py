@@ -14,6 +14,7 @@ from pipeline.assemble.sender import sender_of
 from pipeline.assemble.system import System
 from pipeline.assemble.totals import row_reader
 from pipeline.errors import SettingsError, SourceError
+from pipeline.language import later, t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.run_ledger import RunLedger
@@ -80,7 +81,7 @@ class Runner:
         job = job_of(self.config, parent)
         if parent.phase is Phase.STAGING:
             raise SettingsError(
-                [f"run {parent.run_id} sent nothing yet; continue it with `backfill resume {parent.run_id}`"]
+                [t("run {run_id} sent nothing yet; continue it with `backfill resume {run_id}`", run_id=parent.run_id)]
             )
         self._protect_files(options)
         if not self.ledger.takes_any(parent, selection):
@@ -154,9 +155,7 @@ class Runner:
                 ),
                 sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
                 control=control,
-                report=RunReport(
-                    self.ledger, folder, options.outcome_format, row_reader(self.config), job, self.system.language
-                ),
+                report=RunReport(self.ledger, folder, options.outcome_format, row_reader(self.config), job),
                 clock=clock,
                 events=self.events,
                 max_failures=limits.max_failures,
@@ -177,11 +176,16 @@ class Runner:
             file = found.get(read.location)
             # Without a hash, the run did not read the whole file and reported none of its rows.
             if read.sha256 and (file is None or sha256_of(file) != read.sha256):
-                raise SourceError(
-                    f"{read.name} {'was removed' if file is None else 'changed'} since run {record.run_id} read it; "
-                    "nothing was sent. Restore the old file and resume, or send the new one with "
-                    f"`backfill run {record.job}`"
+                removed = later(
+                    "{file} was removed since run {run_id} read it; nothing was sent. Restore the old file and resume, "
+                    "or send the new one with `backfill run {job}`"
                 )
+                changed = later(
+                    "{file} changed since run {run_id} read it; nothing was sent. Restore the old file and resume, "
+                    "or send the new one with `backfill run {job}`"
+                )
+                text = removed if file is None else changed
+                raise SourceError(t(text, file=read.name, run_id=record.run_id, job=record.job))
         return files
 
     def _protect_files(self, options: RunOptions, inputs: Sequence[str] = ()) -> None:
@@ -193,7 +197,7 @@ class Runner:
             targets = [options.report / name for name in report_names(options.outcome_format)]
             protected.check(targets, f"--report {options.report}")
         if options.metrics_file is not None:
-            protected.check([options.metrics_file], f"--metrics-file {options.metrics_file}", what="file")
+            protected.check([options.metrics_file], f"--metrics-file {options.metrics_file}", is_file=True)
 
     def _merchant(self, job: Job) -> str:
         return merchant_of(self.config.accounts[job.account])

@@ -1,6 +1,5 @@
 """The outside world: time, randomness, threads, the network and the ledger's file."""
 
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pipeline.assemble.ledgers import working_folder
 from pipeline.assemble.platform import signer_of, transport_of
 from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
-from pipeline.language import Language, language_of
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import boot_id
 from pipeline.model import Api
@@ -25,7 +23,7 @@ class System:
     The outside world of a run, as dependencies.
 
     `boot` identifies the machine's last start. `folder` is the base of relative inputs on the command line.
-    `open_ledger` has the parameters of `Ledger`. `language` is that of pages for people.
+    `open_ledger` has the parameters of `Ledger`.
     """
 
     clock: Clock
@@ -36,7 +34,6 @@ class System:
     boot: str
     folder: Path
     open_ledger: Callable[..., Ledger] = Ledger
-    language: Language = Language.ENGLISH
 
     @classmethod
     def real(cls, clock: Clock) -> "System":
@@ -49,5 +46,4 @@ class System:
             transport_of=transport_of,
             boot=boot_id(),
             folder=working_folder(),
-            language=language_of(os.environ),
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from pipeline.assemble.opening import mapping_rules
+from pipeline.language import counted, later, t
 from pipeline.ledger.history.totals import ReadRow, Wanted
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase
@@ -15,11 +16,15 @@ from pipeline.tables.agreement_totals import StatusTotals
 # The limit of `recent` for all runs.
 _ALL_RUNS = -1
 _ROWS = {
-    Status.SUCCEEDED: "{rows} confirmed before this version of backfill kept agreements and amounts; "
-    "read them from the reports of those nights",
-    Status.INVALID: "{rows} invalid and without a readable agreement_no; fix them in rows_to_fix.csv",
+    Status.SUCCEEDED: later(
+        "{rows} confirmed before this version of backfill kept agreements and amounts; read them from "
+        "the reports of those nights"
+    ),
+    Status.INVALID: later("{rows} invalid and without a readable agreement_no; fix them in rows_to_fix.csv"),
 }
-_OTHER_ROWS = "{rows} {status}, of a run that was pruned before this version of backfill kept agreements and amounts"
+_OTHER_ROWS = later(
+    "{rows} {status}, of a run that was pruned before this version of backfill kept agreements and amounts"
+)
 
 
 def row_reader(config: Config) -> ReadRow:
@@ -60,18 +65,22 @@ class Totals:
 
     def _note(self, totals: StatusTotals) -> None:
         count = totals.forward.reports + totals.reverse.reports
-        sentence = _ROWS.get(totals.status, _OTHER_ROWS)
-        rows = f"{count:,} {'report is' if count == 1 else 'reports are'}"
-        missing = sentence.format(rows=rows, status=totals.status)
-        self.notes.append(f"account {totals.account}: missing in these totals: {missing}")
+        rows = counted(count, "1 report is", "{count:,} reports are")
+        missing = t(_ROWS.get(totals.status, _OTHER_ROWS), rows=rows, status=totals.status)
+        self.notes.append(
+            t("account {account}: missing in these totals: {missing}", account=totals.account, missing=missing)
+        )
 
 
 def _lost(ledger: Ledger) -> Iterator[str]:
     resynced_at = ledger.resynced_at()
     if resynced_at is not None:
         yield (
-            f"the ledger was lost and resynced at {resynced_at}: reports that it does not know are missing in these "
-            "totals; run the exports from before again, the platform counts each row once"
+            t(
+                "the ledger was lost and resynced at {resynced_at}: reports that it does not know are missing in "
+                "these totals; run the exports from before again, the platform counts each row once",
+                resynced_at=resynced_at,
+            )
         )
 
 
@@ -81,4 +90,8 @@ def _unsent_runs(ledger: Ledger, wanted: Wanted) -> Iterator[str]:
     for run in newest.values():
         is_wanted = run.api is Api.CUMULATION and wanted.account in (None, run.account)
         if is_wanted and run.phase is Phase.STAGING:
-            yield f"the rows of run {run.run_id} are missing in these totals: it sent nothing; run job {run.job} again"
+            yield t(
+                "the rows of run {run_id} are missing in these totals: it sent nothing; run job {job} again",
+                run_id=run.run_id,
+                job=run.job,
+            )

@@ -17,6 +17,7 @@ from pipeline.check.ledger_file import check_ledger
 from pipeline.check.online import CallSigner, api_to_ask, check_online
 from pipeline.check.quotas import check_quotas
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.run.input_columns import InputColumns
 from pipeline.settings import Config, Job, load, warnings
 
@@ -69,7 +70,12 @@ def check(
 
 
 def _described(config: Config) -> str:
-    return f"{config.path}: jobs {', '.join(config.jobs)}; accounts {', '.join(config.accounts)}"
+    return t(
+        "{path}: jobs {jobs}; accounts {accounts}",
+        path=config.path,
+        jobs=", ".join(config.jobs),
+        accounts=", ".join(config.accounts),
+    )
 
 
 def _jobs(config: Config, only_job: str | None) -> list[Job]:

@@ -10,6 +10,7 @@ from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.system import System
 from pipeline.check.finding import Finding, Level
 from pipeline.errors import SettingsError, SourceError
+from pipeline.language import t
 from pipeline.map import check_columns
 from pipeline.read import FoundInputs
 from pipeline.run.input_columns import InputColumns, columns_of
@@ -22,7 +23,7 @@ def check_inputs(
     config: Config, job: Job, account: Account | None, options: RunOptions, system: System, *, show_ids: bool
 ) -> tuple[list[Finding], InputColumns | None]:
     """Return the findings about the job's inputs, and the columns of the first one that can be read."""
-    what = f"job {job.name}"
+    what = t("job {job}", job=job.name)
     try:
         found = inputs_of(config, job, (), options, system).find()
     except SettingsError as exc:
@@ -47,9 +48,11 @@ def check_inputs(
 
 def _files(what: str, found: FoundInputs) -> Iterator[Finding]:
     names = [file.name for file in found.files]
-    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    yield Finding(Level.OK, what, f"inputs: {names[0]}{others}")
+    others = t(" and {count} more", count=len(names) - 1) if len(names) > 1 else ""
+    yield Finding(Level.OK, what, t("inputs: {names}{others}", names=names[0], others=others))
     if found.ignored:
         ignored = ", ".join(islice(found.ignored, _LISTED))
-        more = f" and {len(found.ignored) - _LISTED} more" if len(found.ignored) > _LISTED else ""
-        yield Finding(Level.WARNING, what, f"ignored files in the input folders: {ignored}{more}")
+        more = t(" and {count} more", count=len(found.ignored) - _LISTED) if len(found.ignored) > _LISTED else ""
+        yield Finding(
+            Level.WARNING, what, t("ignored files in the input folders: {ignored}{more}", ignored=ignored, more=more)
+        )

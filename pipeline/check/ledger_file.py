@@ -7,6 +7,7 @@ from pipeline.assemble.ledgers import open_the_ledger
 from pipeline.check.finding import Finding, Level
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.store.space import RESERVE_BYTES, free_bytes
 from pipeline.settings import Config
 
@@ -23,18 +24,28 @@ def check_ledger(config: Config, clock: Clock, free: Callable[[Path], int] = fre
         except LedgerError as exc:
             yield Finding(Level.ERROR, "ledger", str(exc))
             return
-        yield Finding(Level.OK, "ledger", f"{path} has {path.stat().st_size / _MEGABYTE:,.1f} MB and can be read")
+        yield Finding(
+            Level.OK,
+            "ledger",
+            t("{path} has {size:,.1f} MB and can be read", path=path, size=path.stat().st_size / _MEGABYTE),
+        )
     else:
-        yield Finding(Level.OK, "ledger", f"{path} does not exist yet; the first run creates it")
+        yield Finding(Level.OK, "ledger", t("{path} does not exist yet; the first run creates it", path=path))
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     yield _disk(folder, free(folder))
 
 
 def _disk(folder: Path, free: int) -> Finding:
-    text = f"{free / _MEGABYTE:,.0f} MB are free on the disk of {folder}"
+    text = t("{free:,.0f} MB are free on the disk of {folder}", free=free / _MEGABYTE, folder=folder)
     if free < RESERVE_BYTES:
         return Finding(
-            Level.ERROR, "ledger", f"{text}; a run stops below {RESERVE_BYTES / _MEGABYTE:,.0f} MB: free space"
+            Level.ERROR,
+            "ledger",
+            t(
+                "{text}; a run stops below {reserve:,.0f} MB: free space",
+                text=text,
+                reserve=RESERVE_BYTES / _MEGABYTE,
+            ),
         )
     level = Level.WARNING if free < _LITTLE_BYTES else Level.OK
     return Finding(level, "ledger", text)

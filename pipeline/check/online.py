@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from pipeline.check.finding import Finding, Level
 from pipeline.clock import Clock
+from pipeline.language import t
 from pipeline.model import Api, Opened, Reply, SignedRequest
 from pipeline.reconcile.targets import agreement_target
 from pipeline.settings import Account, AlipayAccount, BrandAccount, Job
@@ -45,9 +46,9 @@ def check_online(
     account: Account, job: Job, signer: CallSigner, transport: Transport, clock: Clock, chance: random.Random
 ) -> Finding:
     """Send the request of an account once, with the job that it is known by."""
-    what, target = f"account {account.name}", _target(account, job)
+    what, target = t("account {account}", account=account.name), _target(account, job)
     if target is None:
-        return Finding(Level.OK, what, f"was not asked: job {job.name} has no constant brand_id")
+        return Finding(Level.OK, what, t("was not asked: job {job} has no constant brand_id", job=job.name))
     halt = Keys(signer, transport, clock, chance).load(lambda: None)
     if halt is not None:
         return Finding(Level.ERROR, what, halt.text)
@@ -71,13 +72,17 @@ def _target(account: Account, job: Job) -> str | None:
 
 def _judged(what: str, host: str, verdict: Verdict) -> Finding:
     if isinstance(verdict, Succeeded):
-        return Finding(Level.OK, what, f"{host} accepts the signature, and its own signature verifies")
+        return Finding(Level.OK, what, t("{host} accepts the signature, and its own signature verifies", host=host))
     said = f"{verdict.code}: {verdict.text}" if verdict.text else verdict.code
     if _refuses_caller(verdict):
-        return Finding(Level.ERROR, what, f"{host} refuses the account: {said}")
+        return Finding(Level.ERROR, what, t("{host} refuses the account: {said}", host=host, said=said))
     if isinstance(verdict, TryAgain):
-        return Finding(Level.WARNING, what, f"{host} gave no usable answer: {said}")
-    return Finding(Level.OK, what, f"{host} accepts the signature, and refuses the made-up question ({verdict.code})")
+        return Finding(Level.WARNING, what, t("{host} gave no usable answer: {said}", host=host, said=said))
+    return Finding(
+        Level.OK,
+        what,
+        t("{host} accepts the signature, and refuses the made-up question ({code})", host=host, code=verdict.code),
+    )
 
 
 def _refuses_caller(verdict: Verdict) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pipeline.assemble.platform import merchant_of
 from pipeline.check.finding import Finding, Level
+from pipeline.language import t
 from pipeline.settings import Config, Job
 
 
@@ -18,9 +19,23 @@ def check_quotas(config: Config) -> Iterator[Finding]:
         if len(jobs) < 2:
             continue
         names, rates = ", ".join(job.name for job in jobs), sorted({f"{job.limit_per_s:g}" for job in jobs})
-        what = f"quota of {api}"
+        what = t("quota of {api}", api=api)
         if len(rates) > 1:
-            text = f"jobs {names} share the quota of {merchant}, but have the rates {', '.join(rates)}; write one rate"
+            text = t(
+                "jobs {names} share the quota of {merchant}, but have the rates {rates}; write one rate",
+                names=names,
+                merchant=merchant,
+                rates=", ".join(rates),
+            )
             yield Finding(Level.ERROR, what, text)
         else:
-            yield Finding(Level.OK, what, f"jobs {names} share {rates[0]} requests per second of {merchant}")
+            yield Finding(
+                Level.OK,
+                what,
+                t(
+                    "jobs {names} share {rates} requests per second of {merchant}",
+                    names=names,
+                    rates=rates[0],
+                    merchant=merchant,
+                ),
+            )

@@ -11,6 +11,7 @@ from pipeline.check import check as check_jobs
 from pipeline.cli.terminal.logs import set_up_logs
 from pipeline.cli.terminal.summary import print_json, print_line
 from pipeline.clock import SystemClock
+from pipeline.language import t
 from pipeline.run.input_columns import shown_columns
 
 
@@ -38,16 +39,16 @@ def _as_dict(found: Check) -> dict[str, object]:
 
 def _print(found: Check) -> None:
     for job, columns in found.columns.items():
-        print_line(f"columns of job {job}, in {columns.file}:")
+        print_line(t("columns of job {job}, in {file}:", job=job, file=columns.file))
         for line in shown_columns(columns):
             print_line(f"  {line}")
     for finding in found.findings:
         print_line(f"{finding.level:<7} {finding.what}: {finding.message}")
     counts = [f"{count} {what}" for what, count in _counts(found).items()]
-    print_line(f"{', '.join(counts)}: nothing was sent")
+    print_line(t("{counts}: nothing was sent", counts=", ".join(counts)))
 
 
 def _counts(found: Check) -> dict[str, int]:
     levels = [finding.level for finding in found.findings]
-    names = {"to fix": Level.ERROR, "warnings": Level.WARNING, "ok": Level.OK}
+    names = {t("to fix"): Level.ERROR, t("warnings"): Level.WARNING, t("ok"): Level.OK}
     return {name: levels.count(level) for name, level in names.items()}

@@ -52,7 +52,7 @@ def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunReco
 def _existing(config: Config, ledger: Ledger | None) -> Ledger:
     """Return the ledger. Raises SettingsError before the first run."""
     if ledger is None:
-        raise SettingsError([t("ledger {path} has no runs yet", path=config.ledger_path)])
+        raise SettingsError([t("ledger {ledger_path} has no runs yet", ledger_path=config.ledger_path)])
     return ledger
 
 
@@ -190,7 +190,6 @@ def report(args: argparse.Namespace) -> int:
     from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
     from pipeline.assemble.reporting import RunReport, report_folder  # noqa: PLC0415
     from pipeline.assemble.totals import row_reader  # noqa: PLC0415
-    from pipeline.language import language_of  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
     if args.night is not None:
@@ -211,7 +210,6 @@ def report(args: argparse.Namespace) -> int:
             outcome_format=chosen,
             read_row=row_reader(config),
             job=config.jobs.get(run.job),
-            language=language_of(os.environ),
         )
         if is_folder:
             folder = args.output or report_folder(config, run)
@@ -222,7 +220,7 @@ def report(args: argparse.Namespace) -> int:
                 log.warning(note)
             print_line(str(files.folder))
             return 0
-        protected.check([args.output], f"--output {args.output}", what="file")
+        protected.check([args.output], f"--output {args.output}", is_file=True)
         with folder_beside(args.output) as folder:
             files = report_in(folder).write(run)
             (files.outcome or folder / "report.html").replace(args.output)
@@ -234,7 +232,15 @@ def _format_of(output: Path) -> str:
     """Return the format of a file name's suffix."""
     named = output.suffix.removeprefix(".").lower()
     if named not in _FORMATS:
-        raise SettingsError([f"--output {output}: unknown suffix; use .{', .'.join(_FORMATS)}, or add --format"])
+        raise SettingsError(
+            [
+                t(
+                    "--output {output}: unknown suffix; use .{formats}, or add --format",
+                    output=output,
+                    formats=", .".join(_FORMATS),
+                )
+            ]
+        )
     return named
 
 
@@ -247,4 +253,13 @@ def folder_beside(output: Path, option: str = "--output") -> Iterator[Path]:
         with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
             yield Path(folder)
     except OSError as exc:
-        raise SettingsError([f"{option} {output}: {exc.strerror or exc}; choose a writable folder"]) from exc
+        raise SettingsError(
+            [
+                t(
+                    "{option} {output}: {reason}; choose a writable folder",
+                    option=option,
+                    output=output,
+                    reason=exc.strerror or exc,
+                )
+            ]
+        ) from exc

@@ -4,15 +4,16 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import cast
 
 from pipeline.cli.parser import build_parser
 from pipeline.cli.terminal.streams import output_streams
 from pipeline.engines.garbage import collect_rarely
 from pipeline.errors import PipelineError, SettingsError, exit_code_of_error
-from pipeline.language import t
+from pipeline.language import Language, language_of, t, texts_in
 from pipeline.redact import visible
 
 # Exit codes.
@@ -29,13 +30,31 @@ _MODULES = {
 }
 
 
-def main(argv: Sequence[str] | None = None, find: Callable[[str], Command] | None = None) -> int:
-    """Run the command; return its exit code. `find` returns the function of a command: `find_command` by default."""
-    with output_streams() as out:
-        args = _parse(sys.argv[1:] if argv is None else list(argv))
+def main(
+    argv: Sequence[str] | None = None,
+    find: Callable[[str], Command] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> int:
+    """
+    Run the command; return its exit code.
+
+    `find` returns the function of a command: `find_command` by default. `environ` names the language of the user.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    with output_streams() as out, texts_in(_language(words, environ)):
+        args = _parse(words)
         exit_code = _execute(args, find or find_command)
         out.flush()
         return exit_code if out.loss is None else _report_lost_output(args, exit_code, out.loss)
+
+
+def _language(words: Sequence[str], environ: Mapping[str, str]) -> Language:
+    """Return the language of --lang, else of LANG. The parser needs it before it reads the words, for its own texts."""
+    for word, following in reversed([*pairwise([*words, ""])]):
+        option, _, value = word.partition("=")
+        if option == "--lang" and (named := value or following) in tuple(Language):
+            return Language(named)
+    return language_of(environ)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
@@ -69,10 +88,10 @@ def _execute(args: argparse.Namespace, find: Callable[[str], Command]) -> int:
 
 def _report_lost_output(args: argparse.Namespace, exit_code: int, cause: str) -> int:
     """Report that stdout is incomplete. The exit code changes only for commands that do nothing but print."""
-    error = f"the output is incomplete: {cause}"
+    error = t("the output is incomplete: {cause}", cause=cause)
     if args.command in ("plan", "runs", "show", "totals"):
-        return _print_errors(args, PROGRAM_FAULT, [f"{error}; free space, then run the command again"])
-    advice = "the work and its report are complete; `backfill show` prints the summary again"
+        return _print_errors(args, PROGRAM_FAULT, [t("{error}; free space, then run the command again", error=error)])
+    advice = t("the work and its report are complete; `backfill show` prints the summary again")
     return _print_errors(args, exit_code, [f"{error}; {advice}"])
 
 
@@ -99,8 +118,11 @@ def _internal_error(exc: Exception) -> list[str]:
     frames = traceback.extract_tb(exc.__traceback__)
     where = [f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-8:]]
     return [
-        f"internal error ({type(exc).__name__}). The ledger has all deliveries: continue with `backfill resume last`. "
-        "Please report this error with these lines:",
+        t(
+            "internal error ({name}). The ledger has all deliveries: continue with `backfill resume last`. "
+            "Please report this error with these lines:",
+            name=type(exc).__name__,
+        ),
         *where,
     ]
 

@@ -4,29 +4,28 @@ import argparse
 import re
 from datetime import date, time
 from pathlib import Path
-from typing import Any, NoReturn
 
 from pipeline import version
 from pipeline.cli.usage.examples import examples_of
-from pipeline.cli.usage.guide import GuidingFormatter, GuidingParser
-from pipeline.language import t
+from pipeline.cli.usage.guide import GuidingParser
+from pipeline.language import Language, t
 from pipeline.model import RowLimit
-from pipeline.redact import visible
-
-_EPILOG = "RUN is a run id, a unique prefix of one, or `last`. `backfill COMMAND --help` has examples. "
-_EPILOG += "Exit codes: 0 all rows done, 1 internal error, 2 usage, "
-_EPILOG += "config, key or input error, 3 finished with rows left, 4 run aborted, 5 run interrupted, 6 another run of "
-_EPILOG += "the job is active: try later."
 
 
-def build_parser() -> "Parser":
+def build_parser() -> GuidingParser:
     """Return the parser of `backfill`."""
-    parser = Parser(
+    parser = GuidingParser(
         prog="backfill",
-        description="Send exports to Alipay Zhima Go and WeChat Pay. Every row gets an outcome.",
-        epilog=_EPILOG,
+        description=t("Send exports to Alipay Zhima Go and WeChat Pay. Every row gets an outcome."),
+        epilog=t(
+            "RUN is a run id, a unique prefix of one, or `last`. `backfill COMMAND --help` has examples. Exit codes: "
+            "0 all rows done, 1 internal error, 2 usage, config, key or input error, 3 finished with rows left, 4 run "
+            "aborted, 5 run interrupted, 6 another run of the job is active: try later."
+        ),
     )
-    parser.add_argument("--version", action="version", version=f"backfill {version()}")
+    parser.add_argument(
+        "--version", action="version", version=f"backfill {version()}", help=t("show the version and exit")
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parser.commands = commands.choices
     _add_run(commands)
@@ -38,10 +37,10 @@ def build_parser() -> "Parser":
     _add_totals(commands)
     _add_prune(commands)
     _add_check(commands)
-    init = commands.add_parser("init", help="write a commented config, test keys and sample exports to start from")
-    init.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
+    init = commands.add_parser("init", help=t("write a commented config, test keys and sample exports to start from"))
+    init.add_argument("folder", metavar="DIR", type=Path, help=t("a new folder"))
     # The simulator adds its own options on use (`cli/simulate.py`), so that `--help` does not load a server.
-    commands.add_parser("simulate", help="start a local server that behaves like the four APIs", add_help=False)
+    commands.add_parser("simulate", help=t("start a local server that behaves like the four APIs"), add_help=False)
     completion = commands.add_parser("completion", help=t("print the script by which a shell completes commands"))
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help=t("the shell: bash, zsh or fish"))
     _add_common(parser)
@@ -52,26 +51,11 @@ def build_parser() -> "Parser":
     return parser
 
 
-class Parser(GuidingParser):
-    """
-    A parser without abbreviations, because new options would change their meaning.
-
-    Errors show wrong words, which may be file names, in a form that is safe for any terminal.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": GuidingFormatter, **kwargs})
-
-    def error(self, message: str) -> NoReturn:
-        """Print the error and exit with 2."""
-        super().error(visible(message))
-
-
 _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for this type
 
 
-def _add_run(commands: "_Commands[Parser]") -> None:
-    run = commands.add_parser("run", help="read, map and send a job's exports")
+def _add_run(commands: "_Commands[GuidingParser]") -> None:
+    run = commands.add_parser("run", help=t("read, map and send a job's exports"))
     _add_job(run, is_optional=True)
     run.add_argument(
         "--all", action="store_true",
@@ -85,140 +69,151 @@ def _add_run(commands: "_Commands[Parser]") -> None:
     )
     run.add_argument(
         "--resync", action="store_true",
-        help="for a lost or restored ledger: trust no confirmed balance or state (docs/backup.md)",
+        help=t("for a lost or restored ledger: trust no confirmed balance or state (docs/backup.md)"),
     )  # fmt: skip
     _add_execution(run)
 
 
-def _add_plan(commands: "_Commands[Parser]") -> None:
+def _add_plan(commands: "_Commands[GuidingParser]") -> None:
     plan = commands.add_parser(
-        "plan", help="show what `run` would send, without sending: counts, faults, samples, time"
+        "plan", help=t("show what `run` would send, without sending: counts, faults, samples, time")
     )
     _add_job(plan)
     _add_config(plan)
     _add_date(plan)
     plan.add_argument(
-        "--until", type=_clock_time, metavar="HH:MM", help="say what is left at this time, in the job's zone"
+        "--until", type=_clock_time, metavar="HH:MM", help=t("say what is left at this time, in the job's zone")
     )
-    plan.add_argument("--limit", type=_count, metavar="N", help="read the first N rows only")
-    plan.add_argument("--show-ids", action="store_true", help="show sample payloads with users' ids")
+    plan.add_argument("--limit", type=_count, metavar="N", help=t("read the first N rows only"))
+    plan.add_argument("--show-ids", action="store_true", help=t("show sample payloads with users' ids"))
     plan.add_argument(
         "--diff", action="store_true", help=t("compare with the job's last completed run: rows new, changed and gone")
     )
     plan.add_argument("--save", type=Path, metavar="FILE", help=t("write the plan to a file for `run --plan FILE`"))
     _add_max_invalid(plan)
-    plan.add_argument("--json", action="store_true", help="print the plan as one JSON object")
+    plan.add_argument("--json", action="store_true", help=t("print the plan as one JSON object"))
     _add_log_format(plan)
 
 
-def _add_rerun(commands: "_Commands[Parser]") -> None:
-    rerun = commands.add_parser("rerun", help="send the unknown, blocked and unsent rows of a run again")
+def _add_rerun(commands: "_Commands[GuidingParser]") -> None:
+    rerun = commands.add_parser("rerun", help=t("send the unknown, blocked and unsent rows of a run again"))
     _add_run_id(rerun)
-    rerun.add_argument("--only", type=_statuses, metavar="STATUS,...", help="only rows with these statuses")
-    rerun.add_argument("--code", type=_codes, metavar="CODE,...", default=(), help="only rows with these codes")
+    rerun.add_argument("--only", type=_statuses, metavar="STATUS,...", help=t("only rows with these statuses"))
+    rerun.add_argument("--code", type=_codes, metavar="CODE,...", default=(), help=t("only rows with these codes"))
     rerun.add_argument(
-        "--new-keys", action="store_true", help="also rejected rows that need a new request key, with a new one"
+        "--new-keys", action="store_true", help=t("also rejected rows that need a new request key, with a new one")
     )
     _add_execution(rerun)
 
 
-def _add_resume(commands: "_Commands[Parser]") -> None:
-    resume = commands.add_parser("resume", help="continue a run that was stopped or killed")
+def _add_resume(commands: "_Commands[GuidingParser]") -> None:
+    resume = commands.add_parser("resume", help=t("continue a run that was stopped or killed"))
     _add_run_id(resume)
     _add_execution(resume)
 
 
-def _add_reconcile(commands: "_Commands[Parser]") -> None:
+def _add_reconcile(commands: "_Commands[GuidingParser]") -> None:
     reconcile = commands.add_parser(
         "reconcile",
-        help="ask the platform what it holds for a run's unknown rows, where it can be asked",
-        description="Ask Zhima Go which reports it lists, and settle the unknown rows of a run that it lists as they "
-        "were sent. A row that is not listed stays unknown.",
+        help=t("ask the platform what it holds for a run's unknown rows, where it can be asked"),
+        description=t(
+            "Ask Zhima Go which reports it lists, and settle the unknown rows of a run that it lists as they "
+            "were sent. A row that is not listed stays unknown."
+        ),
     )
     _add_run_id(reconcile)
     reconcile.add_argument(
-        "--agreement-status", action="store_true", help="also ask for the agreements of rows that were refused for them"
+        "--agreement-status",
+        action="store_true",
+        help=t("also ask for the agreements of rows that were refused for them"),
     )
-    reconcile.add_argument("--json", action="store_true", help="print JSON")
+    reconcile.add_argument("--json", action="store_true", help=t("print JSON"))
     _add_config(reconcile)
     _add_log_format(reconcile)
 
 
-def _add_history(commands: "_Commands[Parser]") -> None:
-    runs = commands.add_parser("runs", help="list past runs, newest first")
-    runs.add_argument("--limit", type=_count, default=20, metavar="N", help="list N runs (20)")
-    show = commands.add_parser("show", help="show counts and faults of a run")
-    report = commands.add_parser("report", help="write a run's report again")
+def _add_history(commands: "_Commands[GuidingParser]") -> None:
+    runs = commands.add_parser("runs", help=t("list past runs, newest first"))
+    runs.add_argument("--limit", type=_count, default=20, metavar="N", help=t("list N runs (20)"))
+    show = commands.add_parser("show", help=t("show counts and faults of a run"))
+    report = commands.add_parser("report", help=t("write a run's report again"))
     _add_run_id(show)
     _add_run_id(report, is_optional=True)
     report.add_argument(
         "--night", type=_day, metavar="YYYY-MM-DD", help=t("one report over all runs of this day, of every job")
     )
     for command in (runs, show):
-        command.add_argument("--json", action="store_true", help="print JSON")
+        command.add_argument("--json", action="store_true", help=t("print JSON"))
     report.add_argument(
         "--format",
         choices=("csv", "parquet", "jsonl", "html"),
-        help="format of the outcomes; default: suffix of PATH, or csv",
+        help=t("format of the outcomes; default: suffix of PATH, or csv"),
     )
-    report.add_argument("--output", type=Path, metavar="PATH", help="write this file or folder instead")
+    report.add_argument("--output", type=Path, metavar="PATH", help=t("write this file or folder instead"))
     for command in (runs, show, report):
         _add_config(command)
         _add_log_format(command)
 
 
-def _add_totals(commands: "_Commands[Parser]") -> None:
+def _add_totals(commands: "_Commands[GuidingParser]") -> None:
     totals = commands.add_parser(
         "totals",
-        help="per agreement and period: what succeeded, and what is not final",
-        description="Add up orders and tasks per agreement, from the ledger: payments minus refunds. What succeeded "
-        "is what Alipay compares with a settlement. Other lines are not final: settle them first.",
+        help=t("per agreement and period: what succeeded, and what is not final"),
+        description=t(
+            "Add up orders and tasks per agreement, from the ledger: payments minus refunds. What succeeded "
+            "is what Alipay compares with a settlement. Other lines are not final: settle them first."
+        ),
     )
     totals.add_argument(
         "--from", dest="first", type=_day, metavar="YYYY-MM-DD",
-        help="first day of biz_time, in Beijing time (default: all)",
+        help=t("first day of biz_time, in Beijing time (default: all)"),
     )  # fmt: skip
     totals.add_argument(
-        "--to", dest="last", type=_day, metavar="YYYY-MM-DD", help="last day, included (default: all)"
+        "--to", dest="last", type=_day, metavar="YYYY-MM-DD", help=t("last day, included (default: all)")
     )  # fmt: skip
     totals.add_argument(
-        "--agreement", action="append", metavar="NO", help="only this agreement; may be given several times"
+        "--agreement", action="append", metavar="NO", help=t("only this agreement; may be given several times")
     )
-    totals.add_argument("--account", metavar="NAME", help="only this account of the config")
+    totals.add_argument("--account", metavar="NAME", help=t("only this account of the config"))
     totals.add_argument(
-        "--format", choices=("table", "csv", "parquet", "json"), help="default: suffix of PATH, or table"
+        "--format", choices=("table", "csv", "parquet", "json"), help=t("default: suffix of PATH, or table")
     )
-    totals.add_argument("--output", type=Path, metavar="PATH", help="write this file instead of stdout")
-    totals.add_argument("--show-ids", action="store_true", help="show agreement numbers in the table on stdout")
+    totals.add_argument("--output", type=Path, metavar="PATH", help=t("write this file instead of stdout"))
+    totals.add_argument("--show-ids", action="store_true", help=t("show agreement numbers in the table on stdout"))
     _add_config(totals)
     _add_log_format(totals)
 
 
-def _add_prune(commands: "_Commands[Parser]") -> None:
-    prune = commands.add_parser("prune", help="delete old runs from the ledger; deliveries are kept")
+def _add_prune(commands: "_Commands[GuidingParser]") -> None:
+    prune = commands.add_parser("prune", help=t("delete old runs from the ledger; deliveries are kept"))
     prune.add_argument(
         "--keep", type=_days, default=_KEEP_DAYS, metavar="DAYS",
-        help=f"delete runs older than this ({_KEEP_DAYS}); each job's last run and runs with rows left are kept",
+        help=t(
+            "delete runs older than this ({days}); each job's last run and runs with rows left are kept",
+            days=_KEEP_DAYS,
+        ),
     )  # fmt: skip
     prune.add_argument(
         "--deliveries-older-than", type=_days, metavar="DAYS",
-        help="also delete older deliveries of orders, tasks and states: their rows would be sent again",
+        help=t("also delete older deliveries of orders, tasks and states: their rows would be sent again"),
     )  # fmt: skip
-    prune.add_argument("--json", action="store_true", help="print JSON")
+    prune.add_argument("--json", action="store_true", help=t("print JSON"))
     _add_config(prune)
     _add_log_format(prune)
 
 
-def _add_check(commands: "_Commands[Parser]") -> None:
+def _add_check(commands: "_Commands[GuidingParser]") -> None:
     check = commands.add_parser(
-        "check", help="check config, keys, input columns, clock, quota, ledger and disk before a run"
+        "check", help=t("check config, keys, input columns, clock, quota, ledger and disk before a run")
     )
-    check.add_argument("job", metavar="JOB", nargs="?", help="a job of the config file (default: all)")
+    check.add_argument("job", metavar="JOB", nargs="?", help=t("a job of the config file (default: all)"))
     _add_config(check)
     _add_date(check)
-    check.add_argument("--online", action="store_true", help="also send one harmless signed request for each account")
-    check.add_argument("--show-ids", action="store_true", help="show sample values with users' ids")
-    check.add_argument("--json", action="store_true", help="print JSON")
+    check.add_argument(
+        "--online", action="store_true", help=t("also send one harmless signed request for each account")
+    )
+    check.add_argument("--show-ids", action="store_true", help=t("show sample values with users' ids"))
+    check.add_argument("--json", action="store_true", help=t("print JSON"))
     _add_log_format(check)
 
 
@@ -232,12 +227,19 @@ def _add_common(parser: argparse.ArgumentParser, *, has_default: bool = True) ->
     loudness.add_argument(
         "-q", dest="quiet", action="store_true", default=default, help=t("log errors only, and show no progress")
     )
+    # Without a default, because a command's parser would replace the value from before the command. `main` has read it.
+    parser.add_argument(
+        "--lang",
+        choices=tuple(map(str, Language)),
+        default=argparse.SUPPRESS,
+        help=t("language of all texts (default: from LANG)"),
+    )
 
 
 def _add_job(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
-    parser.add_argument("job", metavar="JOB", nargs="?" if is_optional else None, help="a job of the config file")
+    parser.add_argument("job", metavar="JOB", nargs="?" if is_optional else None, help=t("a job of the config file"))
     parser.add_argument(
-        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's inputs"
+        "inputs", metavar="INPUT", nargs="*", help=t("files, globs, folders or URIs instead of the job's inputs")
     )
 
 
@@ -249,11 +251,13 @@ def _add_run_id(parser: argparse.ArgumentParser, *, is_optional: bool = False) -
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", help="default: $BACKFILL_CONFIG, or backfill.toml")
+    parser.add_argument("--config", type=Path, metavar="FILE", help=t("default: $BACKFILL_CONFIG, or backfill.toml"))
 
 
 def _add_date(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="fills {date} in inputs (default: yesterday)")
+    parser.add_argument(
+        "--date", type=_day, metavar="YYYY-MM-DD", help=t("fills {{date}} in inputs (default: yesterday)")
+    )
 
 
 def _add_max_invalid(parser: argparse.ArgumentParser) -> None:
@@ -261,13 +265,13 @@ def _add_max_invalid(parser: argparse.ArgumentParser) -> None:
         "--max-invalid",
         type=_row_limit,
         metavar="N|N%",
-        help="send nothing if more rows are invalid (default: the job's `max_invalid`, or 20%%)",
+        help=t("send nothing if more rows are invalid (default: the job's `max_invalid`, or 20%%)"),
     )
 
 
 def _add_log_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--log-format", choices=("console", "json"), default="console", help="format of the logs on stderr"
+        "--log-format", choices=("console", "json"), default="console", help=t("format of the logs on stderr")
     )
 
 
@@ -275,30 +279,32 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
     _add_date(parser)
     parser.add_argument(
-        "--until", type=_clock_time, metavar="HH:MM", help="stop cleanly at this time, in the job's zone"
+        "--until", type=_clock_time, metavar="HH:MM", help=t("stop cleanly at this time, in the job's zone")
     )
-    parser.add_argument("--limit", type=_count, metavar="N", help="process the first N rows only")
-    parser.add_argument("--max-failures", type=_row_limit, metavar="N|N%", help="stop if more rows fail")
+    parser.add_argument("--limit", type=_count, metavar="N", help=t("process the first N rows only"))
+    parser.add_argument("--max-failures", type=_row_limit, metavar="N|N%", help=t("stop if more rows fail"))
     _add_max_invalid(parser)
-    parser.add_argument("--processes", type=_processes, metavar="N", help="processes that send; 1 with a SQLite ledger")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="default: reports/<run id>/ beside the config")
     parser.add_argument(
-        "--format", choices=("csv", "parquet", "jsonl"), default="csv", help="format of the outcome file"
+        "--processes", type=_processes, metavar="N", help=t("processes that send; 1 with a SQLite ledger")
+    )
+    parser.add_argument("--report", type=Path, metavar="DIR", help=t("default: reports/<run id>/ beside the config"))
+    parser.add_argument(
+        "--format", choices=("csv", "parquet", "jsonl"), default="csv", help=t("format of the outcome file")
     )
     parser.add_argument(
         "--metrics-file",
         type=Path,
         metavar="PATH",
-        help="write metrics of the run for Prometheus (docs/how-to/metrics.md)",
+        help=t("write metrics of the run for Prometheus (docs/how-to/metrics.md)"),
     )
-    parser.add_argument("--json", action="store_true", help="print only the summary, as one JSON object")
-    parser.add_argument("--no-progress", action="store_true", help="show no progress; logs stay on stderr")
+    parser.add_argument("--json", action="store_true", help=t("print only the summary, as one JSON object"))
+    parser.add_argument("--no-progress", action="store_true", help=t("show no progress; logs stay on stderr"))
     _add_log_format(parser)
 
 
 def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+        raise argparse.ArgumentTypeError(t("{text!r} is not a whole number of 0 or more", text=text))
     return int(text)
 
 
@@ -308,13 +314,13 @@ _KEEP_DAYS = 90
 
 def _days(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of days from 0 to 99999")
+        raise argparse.ArgumentTypeError(t("{text!r} is not a whole number of days from 0 to 99999", text=text))
     return int(text)
 
 
 def _processes(text: str) -> int:
     if not re.fullmatch(r"[1-9]|[1-5][0-9]|6[0-4]", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 64")
+        raise argparse.ArgumentTypeError(t("{text!r} is not a whole number from 1 to 64", text=text))
     return int(text)
 
 
@@ -325,13 +331,13 @@ def _day(text: str) -> date:
         day = None
     # fromisoformat accepts other forms of ISO 8601 too.
     if day is None or day.isoformat() != text:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2025-11-20")
+        raise argparse.ArgumentTypeError(t("{text!r} is not a date such as 2025-11-20", text=text))
     return day
 
 
 def _clock_time(text: str) -> time:
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 06:30")
+        raise argparse.ArgumentTypeError(t("{text!r} is not a time such as 06:30", text=text))
     return time.fromisoformat(text)
 
 
@@ -348,7 +354,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _codes(text: str) -> tuple[str, ...]:
     if not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a code of an outcome")
+        raise argparse.ArgumentTypeError(t("{text!r} is not a code of an outcome", text=text))
     return _words(text)
 
 
@@ -359,5 +365,7 @@ def _statuses(text: str) -> tuple[str, ...]:
     words = _words(text)
     wrong = [word for word in words if word not in RERUNNABLE]
     if wrong or not words:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of {', '.join(RERUNNABLE)}")
+        raise argparse.ArgumentTypeError(
+            t("{text!r} is not a list of {rerunnable}", text=text, rerunnable=", ".join(RERUNNABLE))
+        )
     return words

@@ -76,7 +76,7 @@ def _save(output: Path, config: Config, made: Plan, saved: SavedPlan) -> None:
     ledger = Ledger(config.ledger_path, SystemClock(), this_process(), only_reads=True)
     with closing(ledger):
         inputs = [source.location for source in made.inputs]
-        ProtectedFiles(config, ledger, inputs).check([output], f"--save {output}", what="file")
+        ProtectedFiles(config, ledger, inputs).check([output], f"--save {output}", is_file=True)
     with folder_beside(output, "--save") as folder:
         pending = folder / output.name
         pending.write_bytes(saved.as_json())
@@ -103,26 +103,33 @@ def _as_dict(job: str, made: Plan, night: SendingTime) -> dict[str, object]:
 
 
 def _print(job: str, made: Plan, night: SendingTime, *, show_ids: bool) -> None:
-    print_line(f"plan of job {job}: nothing was sent")
+    print_line(t("plan of job {job}: nothing was sent", job=job))
     if made.reason:
-        print_line(f"  the run would stop before its first request: {made.reason}")
+        print_line(t("  the run would stop before its first request: {reason}", reason=made.reason))
     _print_inputs(made)
     print_line(f"  {'rows':<10} {made.rows:>9,}")
     for what, count in made.counts.items():
         print_line(f"  {what.replace('_', ' '):<10} {count:>9,}")
     print_line(
-        f"  {made.to_send:,} requests in {made.lanes:,} lanes, {_duration(made.seconds)} at the quota: "
-        f"until {_shown(night.ends_at)} if sent now"
+        t(
+            "  {to_send:,} requests in {lanes:,} lanes, {seconds} at the quota: until {ends_at} if sent now",
+            to_send=made.to_send,
+            lanes=made.lanes,
+            seconds=_duration(made.seconds),
+            ends_at=_shown(night.ends_at),
+        )
     )
     if night.until:
-        print_line(f"  {night.left:,} requests are left at {_shown(night.until)}")
+        print_line(t("  {left:,} requests are left at {until}", left=night.left, until=_shown(night.until)))
     for code, count in made.codes.items():
         print_line(f"  {count:>9,} {code}")
     print_faults(made.faults)
     for warning in made.warnings:
-        print_line(f"  warning: {warning}")
+        print_line(t("  warning: {warning}", warning=warning))
     if made.samples:
-        print_line("sample payloads:" if show_ids else "sample payloads (without users' ids; --show-ids shows them):")
+        print_line(
+            t("sample payloads:") if show_ids else t("sample payloads (without users' ids; --show-ids shows them):")
+        )
     for sample in made.samples:
         print_line(f"  {sample}")
 
@@ -156,9 +163,9 @@ def _print_inputs(made: Plan) -> None:
     for line in first_of([_input(source) for source in made.inputs]):
         print_line(f"  {line}")
     for line in first_of(made.ignored):
-        print_line(f"  ignored: {line}")
+        print_line(t("  ignored: {line}", line=line))
     if made.columns:
-        print_line(f"  columns of {made.columns.file}:")
+        print_line(t("  columns of {file}:", file=made.columns.file))
         for line in shown_columns(made.columns):
             print_line(f"    {line}")
 
@@ -166,7 +173,7 @@ def _print_inputs(made: Plan) -> None:
 def _input(source: InputRecord) -> str:
     encoding = f", {source.encoding}" if source.encoding else ""
     delimiter = t(", delimiter {delimiter!r}", delimiter=source.delimiter) if source.delimiter else ""
-    return f"{source.name}: {source.rows:,} rows{encoding}{delimiter}"
+    return t("{source}: {rows:,} rows", source=source.name, rows=source.rows) + encoding + delimiter
 
 
 def _shown(at: datetime) -> str:
@@ -176,4 +183,8 @@ def _shown(at: datetime) -> str:
 def _duration(seconds: float) -> str:
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {left:02d} s"
+    return (
+        t("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
+        if hours
+        else t("{minutes} min {left:02d} s", minutes=minutes, left=left)
+    )

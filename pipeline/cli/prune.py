@@ -9,17 +9,17 @@ from pipeline.assemble.saved_tables import delete_tables
 from pipeline.cli.history import archive
 from pipeline.cli.terminal.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
+from pipeline.language import counted, later, t
 from pipeline.ledger.history.prune import Kept, Pruned
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.store.space import Space
-from pipeline.redact import counted
 
 _WHY = {
-    Kept.RUNNING: "it is running",
-    Kept.UNFINISHED: "it is not finished; continue it with `backfill resume {run}`",
-    Kept.ROWS_LEFT: "it has rows left; send them with `backfill rerun {run}`",
-    Kept.LAST_OF_JOB: "it is the last run of job {job}",
-    Kept.FAMILY: "it belongs to a run that is kept (rerun or fix)",
+    Kept.RUNNING: later("it is running"),
+    Kept.UNFINISHED: later("it is not finished; continue it with `backfill resume {run}`"),
+    Kept.ROWS_LEFT: later("it has rows left; send them with `backfill rerun {run}`"),
+    Kept.LAST_OF_JOB: later("it is the last run of job {job}"),
+    Kept.FAMILY: later("it belongs to a run that is kept (rerun or fix)"),
 }
 _MEGABYTE = 1_000_000
 
@@ -60,27 +60,28 @@ def _as_dict(args: argparse.Namespace, pruned: Pruned, space: Space) -> dict[str
 
 
 def _print(args: argparse.Namespace, pruned: Pruned, space: Space, kept: Sequence[str]) -> None:
-    runs, days = counted(len(pruned.runs), "run"), counted(args.keep, "day")
-    print_line(f"deleted {runs} older than {days}; their reports are kept")
+    runs, days = counted(len(pruned.runs), "1 run", "{count:,} runs"), counted(args.keep, "1 day", "{count:,} days")
+    print_line(t("deleted {runs} older than {days}; their reports are kept", runs=runs, days=days))
     if pruned.kept:
-        print_line(f"  kept {counted(len(pruned.kept), 'older run')}:")
+        print_line(t("  kept {runs}:", runs=counted(len(pruned.kept), "1 older run", "{count:,} older runs")))
     for line in first_of(kept):
         print_line(f"    {line}")
     if args.deliveries_older_than is None:
-        print_line("  deliveries are kept: no delivered row is sent again")
+        print_line(t("  deliveries are kept: no delivered row is sent again"))
     else:
-        older = counted(args.deliveries_older_than, "day")
-        print_line(f"  deleted {pruned.deliveries:,} deliveries older than {older}")
-        print_line("  if an export has their rows again, they are sent again with the same keys")
-    print_line(f"  the ledger has {_size(space.after)}; {_size(space.freed)} were freed")
-    if space.free:
+        older = counted(args.deliveries_older_than, "1 day", "{count:,} days")
         print_line(
-            f"  {_size(space.free)} of the file are free for later runs{f': {space.reason}' * bool(space.reason)}"
+            t("  deleted {deliveries:,} deliveries older than {older}", deliveries=pruned.deliveries, older=older)
         )
+        print_line(t("  if an export has their rows again, they are sent again with the same keys"))
+    print_line(t("  the ledger has {after}; {freed} were freed", after=_size(space.after), freed=_size(space.freed)))
+    if space.free:
+        free = t("  {free} of the file are free for later runs", free=_size(space.free))
+        print_line(f"{free}: {space.reason}" if space.reason else free)
 
 
 def _kept(run: RunRecord, reason: Kept, short_id: str) -> str:
-    return f"{short_id}: {_WHY[reason].format(run=short_id, job=run.job)}"
+    return f"{short_id}: {t(_WHY[reason], run=short_id, job=run.job)}"
 
 
 def _size(count: int) -> str:

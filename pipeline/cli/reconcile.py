@@ -12,8 +12,9 @@ from pipeline.cli.run import draining_signals
 from pipeline.cli.terminal.logs import log, set_up_logs
 from pipeline.cli.terminal.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
+from pipeline.language import counted, t
 from pipeline.reconcile.reconciliation import ReconciledRow
-from pipeline.redact import counted, masked, shown_row
+from pipeline.redact import masked, shown_row
 from pipeline.settings import secrets, warnings
 
 
@@ -21,7 +22,7 @@ def reconcile(args: argparse.Namespace) -> int:
     """Ask the platform, settle the rows that it lists, and print what is left."""
     clock = SystemClock()
     set_up_logs(args)
-    again = f"run `backfill reconcile {args.run}` again"
+    again = t("run `backfill reconcile {run}` again", run=args.run)
     with draining_signals(args.log_format, again) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock)
         set_up_logs(args, secrets(config))
@@ -68,27 +69,43 @@ def _finding_as_dict(finding: ReconciledRow) -> dict[str, object]:
 
 
 def _print(done: Reconciled, short_id: str) -> None:
-    print_line(f"run {short_id} of job {done.run.job}: exit code {done.exit_code}")
-    for reason in filter(None, (done.reason, done.obstacle and f"nothing was settled: {done.obstacle}")):
+    print_line(
+        t(
+            "run {run_id} of job {job}: exit code {exit_code}",
+            run_id=short_id,
+            job=done.run.job,
+            exit_code=done.exit_code,
+        )
+    )
+    for reason in filter(
+        None, (done.reason, done.obstacle and t("nothing was settled: {obstacle}", obstacle=done.obstacle))
+    ):
         print_line(f"  {reason}")
     if done.findings:
         settled = sum(finding.settles for finding in done.findings)
-        print_line(f"  deliveries in doubt: {len(done.findings):,}; found at the platform, now succeeded: {settled:,}")
+        print_line(
+            t(
+                "  deliveries in doubt: {findings:,}; found at the platform, now succeeded: {settled:,}",
+                findings=len(done.findings),
+                settled=settled,
+            )
+        )
     elif not done.obstacle and not done.reason:
-        print_line("  no row is unknown: there is nothing to ask for")
+        print_line(t("  no row is unknown: there is nothing to ask for"))
     for line in first_of([_shown(finding) for finding in done.findings if not finding.settles]):
         print_line(f"    {line}")
     for line in first_of([_shown(finding) for finding in done.agreements]):
         print_line(f"    {line}")
     if done.left:
-        verb = "is" if done.left == 1 else "are"
-        rest = f"of the run {verb} left; `backfill show {short_id}` says what to do"
-        print_line(f"  {counted(done.left, 'row')} {rest}")
+        rows = counted(done.left, "1 row of the run is left", "{count:,} rows of the run are left")
+        print_line(t("  {rows}; `backfill show {run_id}` says what to do", rows=rows, run_id=short_id))
     if done.report:
-        print_line(f"  report: {done.report.folder}")
+        print_line(t("  report: {report}", report=done.report.folder))
 
 
 def _shown(finding: ReconciledRow) -> str:
     due = finding.due
     row = shown_row(due.file, due.source_row, due.file_line)
-    return f"{row}, key {masked(due.due.request_key)}: {finding.text}"
+    return t(
+        "{row}, key {request_key}: {finding}", row=row, request_key=masked(due.due.request_key), finding=finding.text
+    )

@@ -34,7 +34,7 @@ from pipeline.cli.terminal.summary import (
 )
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
-from pipeline.language import t
+from pipeline.language import counted, t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
@@ -167,11 +167,19 @@ def _log_statuses_of_codes(ledger: Ledger, parent: RunRecord, selection: Selecti
 def nothing_selected(found: Mapping[Status, int]) -> str:
     """Return why a selection is empty; `found` are the rows with the selected codes, by status."""
     if not found:
-        return "no row was selected: no row of the run has such a code"
-    counted = " and ".join(f"{count:,} {'is' if count == 1 else 'are'} {status}" for status, count in found.items())
+        return t("no row was selected: no row of the run has such a code")
+    rows = t(" and ").join(_rows_of(status, count) for status, count in found.items())
     rerunnable = [status for status in found if status in RERUNNABLE]
-    advice = f"add --only {','.join(rerunnable)}" if rerunnable else "a rerun takes none of these"
-    return f"no row was selected: of the rows with such a code {counted}; {advice}"
+    advice = (
+        t("add --only {rerunnable}", rerunnable=",".join(rerunnable))
+        if rerunnable
+        else t("a rerun takes none of these")
+    )
+    return t("no row was selected: of the rows with such a code {rows}; {advice}", rows=rows, advice=advice)
+
+
+def _rows_of(status: Status, count: int) -> str:
+    return counted(count, "1 is {status}", "{count:,} are {status}", status=status)
 
 
 @contextmanager
@@ -181,10 +189,12 @@ def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | 
     set_up_logs(args)
     screen = screen_of(args, sys.stderr, os.environ)
     say = log_at_once if screen is None or not screen.redraws else lambda *_: None
-    with draining_signals(args.log_format, "continue with `backfill resume`", say) as active:
+    with draining_signals(args.log_format, t("continue with `backfill resume`"), say) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
         if args.processes not in (None, 1):
-            raise SettingsError([f"--processes {args.processes}: {ONE_PROCESS}"])
+            raise SettingsError(
+                [t("--processes {processes}: {one_process}", processes=args.processes, one_process=t(ONE_PROCESS))]
+            )
         set_up_logs(args, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
@@ -314,7 +324,8 @@ class _Command:
         self.notices.begun(run)
         self.progress.follow(run, control, self._zone_of(run.job))
         log_run(run.run_id, run.job)
-        log.info("run %s of job %s", run.run_id, run.job, extra={"event": "run_begun"})
+        text = t("run {run_id} of job {job}", run_id=run.run_id, job=run.job)
+        log.info(text, extra={"event": "run_begun"})
 
     def _entered(self, phase: ProgressPhase) -> None:
         self.progress.phase(phase)
@@ -334,12 +345,12 @@ def _log_end(summary: Summary) -> None:
         "rows": summary.rows,
         **counts,
     }
-    log.info("the run ended with exit code %d", summary.exit_code, extra=facts)
+    log.info(t("the run ended with exit code {exit_code}", exit_code=summary.exit_code), extra=facts)
 
 
 def _log_ignored(names: Sequence[str]) -> None:
     for name in first_of(names):
-        log.warning("ignored: %s", name)
+        log.warning(t("ignored: {name}", name=name))
 
 
 @dataclass(slots=True)
@@ -376,8 +387,8 @@ def draining_signals(
                 write_at_once("\n")
             os._exit(5)
         active.signal = name
-        active.control.drain(Ending.INTERRUPTED, f"stopped by {name}; {advice}")
-        say(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
+        active.control.drain(Ending.INTERRUPTED, t("stopped by {name}; {advice}", name=name, advice=advice))
+        say(t("{name}: waiting for requests in flight; send it again to end at once", name=name), log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

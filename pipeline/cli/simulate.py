@@ -2,13 +2,13 @@
 
 import argparse
 
-from pipeline.cli.parser import Parser
 from pipeline.cli.usage.examples import examples_of
+from pipeline.cli.usage.guide import GuidingParser
 from pipeline.simulator import command
 
 
 def simulate(args: argparse.Namespace) -> int:
     """Serve the four APIs on this machine until stopped."""
-    parser = Parser(prog="backfill simulate", epilog=examples_of("simulate"))
+    parser = GuidingParser(prog="backfill simulate", epilog=examples_of("simulate"))
     command.add_arguments(parser)
     return command.run(parser.parse_args(args.rest))

@@ -13,8 +13,8 @@ from pipeline.cli.history import archive, folder_beside
 from pipeline.cli.terminal.logs import log
 from pipeline.cli.terminal.summary import print_line
 from pipeline.errors import SettingsError
+from pipeline.language import counted, t
 from pipeline.ledger.history.totals import Wanted
-from pipeline.redact import counted
 from pipeline.report.files.totals_file import TotalsFormat, write_totals
 from pipeline.tables.agreement_totals import TotalsLine, totals_lines
 
@@ -26,12 +26,12 @@ def totals(args: argparse.Namespace) -> int:
     totals_format = _format_of(args)
     with archive(args) as (config, ledger):
         if ledger is None:
-            raise SettingsError([f"ledger {config.ledger_path} has no runs yet"])
+            raise SettingsError([t("ledger {ledger_path} has no runs yet", ledger_path=config.ledger_path)])
         wanted = _wanted(args, config.accounts)
         # Totals of a ledger that is behind would be too low.
         ledger.refuse_if_behind()
         if args.output is not None:
-            ProtectedFiles(config, ledger).check([args.output], f"--output {args.output}", what="file")
+            ProtectedFiles(config, ledger).check([args.output], f"--output {args.output}", is_file=True)
         found = Totals(config, ledger, wanted)
         lines = _CountedLines(totals_lines(found))
         if args.output is None:
@@ -45,9 +45,15 @@ def totals(args: argparse.Namespace) -> int:
     if args.output is not None:
         print_line(str(args.output))
     if args.output is not None or totals_format is TotalsFormat.TABLE:
-        print_line(f"{counted(lines.agreements, 'agreement')}, {lines.not_final:,} of them not final")
+        print_line(
+            t(
+                "{agreements}, {not_final:,} of them not final",
+                agreements=counted(lines.agreements, "1 agreement", "{count:,} agreements"),
+                not_final=lines.not_final,
+            )
+        )
     if is_masked and lines.agreements:
-        print_line("agreement numbers are masked; --show-ids shows them, --output writes them")
+        print_line(t("agreement numbers are masked; --show-ids shows them, --output writes them"))
     return 0
 
 
@@ -57,12 +63,18 @@ def _format_of(args: argparse.Namespace) -> TotalsFormat:
         suffix = args.output.suffix.removeprefix(".").lower()
         if suffix not in _BY_SUFFIX:
             raise SettingsError(
-                [f"--output {args.output}: unknown suffix; use .{', .'.join(_BY_SUFFIX)}, or add --format"]
+                [
+                    t(
+                        "--output {output}: unknown suffix; use .{formats}, or add --format",
+                        output=args.output,
+                        formats=", .".join(_BY_SUFFIX),
+                    )
+                ]
             )
         return _BY_SUFFIX[suffix]
     totals_format = TotalsFormat(args.format or TotalsFormat.TABLE)
     if totals_format is TotalsFormat.PARQUET and args.output is None:
-        raise SettingsError(["--format parquet: Parquet is not text; name a file with --output"])
+        raise SettingsError([t("--format parquet: Parquet is not text; name a file with --output")])
     return totals_format
 
 
@@ -73,9 +85,17 @@ _BY_SUFFIX = {"csv": TotalsFormat.CSV, "parquet": TotalsFormat.PARQUET, "json": 
 def _wanted(args: argparse.Namespace, accounts: Iterable[str]) -> Wanted:
     first, last = args.first or _FIRST_DAY, args.last or _LAST_DAY
     if first > last:
-        raise SettingsError([f"--from {first} is after --to {last}; swap them"])
+        raise SettingsError([t("--from {first} is after --to {last}; swap them", first=first, last=last)])
     if args.account is not None and args.account not in accounts:
-        raise SettingsError([f"--account {args.account}: the config has these accounts: {', '.join(accounts)}"])
+        raise SettingsError(
+            [
+                t(
+                    "--account {account}: the config has these accounts: {accounts}",
+                    account=args.account,
+                    accounts=", ".join(accounts),
+                )
+            ]
+        )
     agreements = tuple(args.agreement) if args.agreement else None
     return Wanted(_as_number(first), _as_number(last), agreements, args.account)
 
@@ -86,7 +106,7 @@ def _as_number(day: date) -> int:
 
 def _write_file(lines: Iterable[TotalsLine], output: Path, totals_format: TotalsFormat) -> None:
     if output.is_dir():
-        raise SettingsError([f"--output {output}: that is a folder; name a file"])
+        raise SettingsError([t("--output {output}: that is a folder; name a file", output=output)])
     with folder_beside(output) as folder:
         pending = folder / output.name
         # It has the agreement numbers of users: only its owner may read it.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
+from pipeline.language import t
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, run_counts, runs, totals
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
@@ -296,7 +297,9 @@ class Ledger:
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
             job_lease = self._acquire_for(connection, run, merchant)
             if runs.find(connection, run.run_id).phase is not run.phase:
-                raise LedgerError(f"another process went on with run {run.run_id} in the meantime; try again")
+                raise LedgerError(
+                    t("another process went on with run {run_id} in the meantime; try again", run_id=run.run_id)
+                )
             runs.reopen(connection, run, options)
             return runs.find(connection, run.run_id), job_lease
 
@@ -363,6 +366,6 @@ def _refuse_former_generation(run: RunRecord, account_no: int) -> None:
     """Raise SettingsError for a run of balances or states from before a resync: newer ones may have been sent."""
     if run.account_no != account_no:
         raise SettingsError(
-            [f"RUN {run.run_id} began before a `--resync`: what it left may be older than what the platform holds; "
-             f"`backfill run {run.job}` sends the newest export"]
+            [t("RUN {run_id} began before a `--resync`: what it left may be older than what the platform holds; "
+"`backfill run {job}` sends the newest export", run_id=run.run_id, job=run.job)]
         )  # fmt: skip

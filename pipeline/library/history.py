@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, overload
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.library.arguments import check
@@ -69,7 +70,9 @@ def outcome(
     check(run=run, config=config, as_arrow=as_arrow, environ=environ)
     with archive(config, environ) as (opened, ledger):
         if ledger is None:
-            raise SettingsError([f"RUN {run!r}: ledger {opened.ledger_path} has no runs yet"])
+            raise SettingsError(
+                [t("RUN {run!r}: ledger {ledger_path} has no runs yet", run=run, ledger_path=opened.ledger_path)]
+            )
         record = ledger.find(run)
         frame = outcome_frame(record.run_id, record.job, ledger.outcome_pages(record))
     return outcome_table(frame) if as_arrow else frame

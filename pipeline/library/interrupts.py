@@ -53,4 +53,7 @@ class Interrupts:
         if control is None or self.received:
             raise KeyboardInterrupt
         self.received = True
-        control.drain(Ending.INTERRUPTED, "stopped by SIGINT; continue with `backfill resume`")
+        control.drain(
+            Ending.INTERRUPTED,
+            t("stopped by {name}; {advice}", name="SIGINT", advice=t("continue with `backfill resume`")),
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from pipeline.language import t
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.model import Status
 from pipeline.write.brakes.run_control import Ending, RunControl
@@ -33,7 +34,7 @@ class RunProgress:
 
         The call then returns with state `interrupted` and exit code 5, and `resume` continues the run.
         """
-        self._control.drain(Ending.INTERRUPTED, "cancelled; continue with `backfill resume`")
+        self._control.drain(Ending.INTERRUPTED, t("cancelled; {advice}", advice=t("continue with `backfill resume`")))
 
 
 class ProgressCalls:

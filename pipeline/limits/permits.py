@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pipeline.clock import Clock
+from pipeline.language import t
 from pipeline.limits import window as arithmetic
 from pipeline.limits.window import Window
 from pipeline.model import RoundTrip, Wait
@@ -98,7 +99,7 @@ class Permits:
         with self._lock:
             if self._clock.steady() >= self._closed_until:
                 return []
-            return [Wait("the platform asked to wait (Retry-After)", self._closed_since, self._closed_until)]
+            return [Wait(t("the platform asked to wait (Retry-After)"), self._closed_since, self._closed_until)]
 
     def _sleep(self, seconds: float) -> None:
         """Wait, and record how late this thread wakes, which is the local lag."""

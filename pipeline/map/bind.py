@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.language import later, t
 from pipeline.map.columns.field_sources import FieldSources, find_sources
 from pipeline.map.compiled_schema import CompiledSchema
 from pipeline.map.compose import COMPOSE, SALT, Body
@@ -21,8 +22,8 @@ from pipeline.resources import schema
 
 # Readers and other programs write it for undecodable bytes, so it is never part of the real value.
 _UNREAD = "\ufffd"
-_OTHER_BRAND = "is not the brand_id of the account; send this row by a job with that brand's account"
-_NOT_READ = "holds U+FFFD in place of a character that could not be read"
+_OTHER_BRAND = later("is not the brand_id of the account; send this row by a job with that brand's account")
+_NOT_READ = later("holds U+FFFD in place of a character that could not be read")
 
 
 def bind(rules: MappingRules, columns: Sequence[str]) -> Callable[[Row], Mapped]:
@@ -105,8 +106,12 @@ class RowMapper:
     def compose(self, row: Row) -> Composed | Invalid:
         """Map one row up to its body."""
         if len(row.cells) != self._sources.width:
-            message = f"the row has {len(row.cells)} cells, and the file has {self._sources.width} columns"
-            return Invalid((Fault(RAGGED, message, rule="does not have one cell for each column of the file"),))
+            message = t(
+                "the row has {cells} cells, and the file has {width} columns",
+                cells=len(row.cells),
+                width=self._sources.width,
+            )
+            return Invalid((Fault(RAGGED, message, rule=t("does not have one cell for each column of the file")),))
         found: list[Breach] = []
         texts = self._encodable(self._sources.texts(row.cells), found)
         fields = self._read(texts, found)
@@ -127,14 +132,14 @@ class RowMapper:
         is_at_fault = any(breach.path[:1] == ("brand_id",) for breach in found)
         if self._brand_id is None or is_at_fault or fields.get("brand_id") == self._brand_id:
             return ()
-        return (Breach(INVALID, ("brand_id",), _OTHER_BRAND, "other_brand"),)
+        return (Breach(INVALID, ("brand_id",), t(_OTHER_BRAND), "other_brand"),)
 
     def _encodable(self, texts: dict[str, str], found: list[Breach]) -> dict[str, str]:
         """Return the texts, with `?` for characters that the request's charset can't encode, and note these faults."""
         together = "".join(texts.values())
         if _UNREAD in together:
             found += (
-                Breach(NOT_DECODABLE, (name,), _NOT_READ, "unread_character")
+                Breach(NOT_DECODABLE, (name,), t(_NOT_READ), "unread_character")
                 for name, text in texts.items()
                 if _UNREAD in text
             )
@@ -147,7 +152,7 @@ class RowMapper:
     def _with_replacements(self, name: str, text: str, found: list[Breach]) -> str:
         encodable = text.encode(self._charset, "replace").decode(self._charset)
         if encodable != text and _UNREAD not in text:
-            words = f"holds a character that {self._charset} cannot encode"
+            words = t("holds a character that {charset} cannot encode", charset=self._charset)
             found.append(Breach(NOT_DECODABLE, (name,), words, "charset"))
         return encodable
 
@@ -201,6 +206,6 @@ def _with_parts_joined(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _refund_of_itself(fields: Mapping[str, Any]) -> tuple[Breach, ...]:
     if "pay_out_biz_no" in fields and fields["pay_out_biz_no"] == fields.get("out_biz_no"):
-        words = "is the row's own out_biz_no; a refund can't refund itself"
+        words = t("is the row's own out_biz_no; a refund can't refund itself")
         return (Breach(INVALID, ("pay_out_biz_no",), words, "refund_of_itself"),)
     return ()

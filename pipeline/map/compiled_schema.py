@@ -6,16 +6,17 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 from jsonschema_rs import ValidationErrorKind as ErrorKind
 
+from pipeline.language import later, t
 from pipeline.map.faults import INVALID, MISSING, TOO_LONG, Breach
 
 _CAPITAL = re.compile(r"([A-Z])")
 _WORDS = {
-    "additionalProperties": "has an unknown key",
-    "enum": "is not one of {options}",
-    "maximum": "is more than {limit}",
-    "minimum": "is less than {limit}",
-    "minLength": "is empty",
-    "type": "is not of type {types}",
+    "additionalProperties": later("has an unknown key"),
+    "enum": later("is not one of {options}"),
+    "maximum": later("is more than {limit}"),
+    "minimum": later("is less than {limit}"),
+    "minLength": later("is empty"),
+    "type": later("is not of type {types}"),
 }
 
 
@@ -32,7 +33,7 @@ class CompiledSchema:
             return ()
         errors = self._validator.iter_errors(value)
         found = (
-            _breach(error, self._note("x-rule", error.schema_path), self._note("x-name", error.schema_path))
+            _breach(error, t(self._note("x-rule", error.schema_path)), self._note("x-name", error.schema_path))
             for error in errors
         )
         unlike: dict[object, Breach] = {}
@@ -56,15 +57,17 @@ def _breach(error: ValidationError, rule: str, name: str) -> Breach:
     name = name if name and keyword not in _WORDS else _CAPITAL.sub(r"_\1", keyword).lower()
     match error.kind:
         case ErrorKind.Required(field):
-            return Breach(MISSING, (*path, field), f"is missing: {rule}" if rule else "is missing", name)
+            return Breach(
+                MISSING, (*path, field), t("is missing: {rule}", rule=rule) if rule else t("is missing"), name
+            )
         case ErrorKind.MaxLength(limit):
-            return Breach(TOO_LONG, path, f"is longer than the {limit} characters allowed", "max_length")
+            return Breach(TOO_LONG, path, t("is longer than the {limit} characters allowed", limit=limit), "max_length")
         case ErrorKind.OneOfNotValid() | ErrorKind.AnyOf():
             return Breach(MISSING, path, rule, name)
         case ErrorKind.FalseSchema():
-            return Breach(INVALID, path, f"must not be there: {rule}", name)
+            return Breach(INVALID, path, t("must not be there: {rule}", rule=rule), name)
         case kind:
-            return Breach(INVALID, path, _wording(kind) or rule or f"breaks the rule {kind.name}", name)
+            return Breach(INVALID, path, _wording(kind) or rule or t("breaks the rule {kind}", kind=kind.name), name)
 
 
 def _wording(kind: ErrorKind) -> str:
@@ -72,4 +75,4 @@ def _wording(kind: ErrorKind) -> str:
     if kind.name not in _WORDS:
         return ""
     facts = {name: ", ".join(fact) if isinstance(fact, list) else fact for name, fact in kind.as_dict().items()}
-    return _WORDS[kind.name].format_map(facts)
+    return t(_WORDS[kind.name], **facts)

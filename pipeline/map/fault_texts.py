@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.language import t
 from pipeline.map.columns.field_sources import FieldSources
 from pipeline.map.faults import MISSING, Breach, FieldPath
 from pipeline.map.fields import Field, FieldKind, fields_of
@@ -65,5 +66,5 @@ class FaultTexts:
         label = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
         heading = trimmed(self._headings.get(str(name), ""))
         if heading not in ("", name):
-            return f"{label} (column {shown_heading(heading)})"
-        return f"{label} (a constant)" if name in self._constants and not heading else label
+            return t("{label} (column {heading})", label=label, heading=shown_heading(heading))
+        return t("{label} (a constant)", label=label) if name in self._constants and not heading else label

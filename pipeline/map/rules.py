@@ -6,6 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
+from pipeline.language import t
 from pipeline.model import NULL_WORDS, Api, Export
 
 UNITS = ("yuan", "fen")
@@ -54,4 +55,4 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """Return `; did you mean "..."?` with the nearest of the names, or nothing."""
     lowered = {known.lower(): known for known in names}
     close = get_close_matches(name.lower(), lowered, n=1, cutoff=0.7)
-    return f'; did you mean "{lowered[close[0]]}"?' if close else ""
+    return t('; did you mean "{meant}"?', meant=lowered[close[0]]) if close else ""

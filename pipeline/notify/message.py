@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.language import language_in_use, t
+from pipeline.language import t
 from pipeline.model import Status
 from pipeline.notify.run_end import FINE, Change, RunEnd
 from pipeline.redact import shown_heading, visible
 from pipeline.report import Summary
 from pipeline.report.advice import verdict
-from pipeline.report.texts import Texts
 from pipeline.settings import Receiver, When
 
 _LISTED_FAULTS = 3
@@ -61,7 +60,7 @@ def _title(end: RunEnd) -> str:
 
 
 def _about(summary: Summary) -> Iterator[str]:
-    yield verdict(summary, Texts(language_in_use()))
+    yield verdict(summary)
     if summary.reason:
         yield summary.reason
     yield t("run {run_id}, date {date}", run_id=summary.run_id, date=summary.date or "-")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from pipeline.language import t
 from pipeline.model import BadRow, CsvFormat, Fault
 from pipeline.read.text.decoder import UNREAD
 from pipeline.report.files.csv_lines import unguarded
@@ -18,7 +19,6 @@ _MARK, *_FAULT = OWN_COLUMNS
 # A spreadsheet saves the file with the delimiter of its locale.
 _DELIMITERS = ",;\t|"
 _GUARDED = r"^'+[=+\-@\t\r\n＝＋－＠]"
-_NOT_FIXED = Fault("not_decodable", f"a cell still holds {UNREAD} in place of text that could not be read; fix the row")
 
 
 def is_rows_to_fix(header: Sequence[str]) -> bool:
@@ -94,6 +94,6 @@ def _not_fixed(chunk: Chunk) -> dict[int, BadRow]:
     for column in chunk.texts:
         is_unread = pc.or_(is_unread, pc.match_substring(column, UNREAD).fill_null(fill_value=False))
     places = [at for at in pc.indices_nonzero(is_unread).to_pylist() if at not in chunk.bad]
-    return {
-        at: BadRow(row.number, _NOT_FIXED, row.cells) for at, row in zip(places, chunk.rows_at(places), strict=True)
-    }
+    message = t("a cell still holds {unread} in place of text that could not be read; fix the row", unread=UNREAD)
+    fault = Fault("not_decodable", message)
+    return {at: BadRow(row.number, fault, row.cells) for at, row in zip(places, chunk.rows_at(places), strict=True)}

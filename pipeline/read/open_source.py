@@ -1,6 +1,7 @@
 """The reader of an input, chosen by its content."""
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.model import CsvFormat, Int96
 from pipeline.read.csv.reader import CsvReader
 from pipeline.read.files.bounds import Bounds
@@ -60,11 +61,18 @@ def _check_format(csv: CsvFormat) -> None:
     except SettingsError as error:
         faults += error.faults
     if not csv.delimiter or not _NOT_IN_LINES.isdisjoint(csv.delimiter):
-        faults.append(f"csv delimiter {csv.delimiter!r} is empty, or holds a line end")
+        faults.append(t("csv delimiter {delimiter!r} is empty, or holds a line end", delimiter=csv.delimiter))
     for name, mark in (("quote", csv.quote), ("escape", csv.escape)):
         if len(mark) > 1 or not _NOT_IN_LINES.isdisjoint(mark):
-            faults.append(f"csv {name} {mark!r} is neither one character nor empty")
+            faults.append(t("csv {name} {mark!r} is neither one character nor empty", name=name, mark=mark))
         elif mark and mark in csv.delimiter and csv.delimiter != AUTO:
-            faults.append(f"csv {name} {mark!r} is a part of the delimiter {csv.delimiter!r}")
+            faults.append(
+                t(
+                    "csv {name} {mark!r} is a part of the delimiter {delimiter!r}",
+                    name=name,
+                    mark=mark,
+                    delimiter=csv.delimiter,
+                )
+            )
     if faults:
         raise SettingsError(faults)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.read.files.source_file import SourceFile, verify_unchanged
 from pipeline.read.fixed_rows import FixedRows, is_rows_to_fix
 from pipeline.tables.chunk import Chunk
@@ -76,7 +77,7 @@ class Source:
         self._reader = reader
         if all(map(is_blank, reader.columns)):
             self.close()
-            raise SourceError(f"{file.name} has no column names in its first line; add a header")
+            raise SourceError(t("{file} has no column names in its first line; add a header", file=file.name))
         partitions = {name: value for name, value in file.partitions.items() if name not in reader.columns}
         self._values = tuple(partitions.values())
         self._columns = (*reader.columns, *partitions)

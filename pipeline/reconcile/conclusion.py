@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.language import later
 from pipeline.reconcile.listing import ListedReport
 
 # The platform's words for the direction of a report.
@@ -17,10 +18,10 @@ _NONE, _ONE = Decimal(0), Decimal(1)
 class Conclusion(StrEnum):
     """What a complete list proves about a report. Only `APPLIED` settles it."""
 
-    APPLIED = "listed as it was sent"
-    ABSENT = "not listed, which proves nothing; `backfill rerun` sends the same bytes under the same key"
-    DIFFERS = "listed with another amount, task or direction; compare it at the platform"
-    TWICE = "listed more than once; compare it at the platform"
+    APPLIED = later("listed as it was sent")
+    ABSENT = later("not listed, which proves nothing; `backfill rerun` sends the same bytes under the same key")
+    DIFFERS = later("listed with another amount, task or direction; compare it at the platform")
+    TWICE = later("listed more than once; compare it at the platform")
 
 
 def conclude(body: bytes, listed: Iterable[ListedReport]) -> Conclusion:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol, TypeVar
 
+from pipeline.language import later, t
 from pipeline.ledger.records import DeliveryState, Due, NamedDue, Settlement
 from pipeline.model import Api, Status
 from pipeline.reconcile.conclusion import Conclusion, conclude
@@ -27,11 +28,10 @@ AGREEMENT_CODES = ("EASY_MEMBER_CONSULT_FAIL", "REQUEST_ACCESS_ILLEGAL")
 _MOST_PAGES = 1000
 # The number of the calibration for the circuit breaker; dues count from 1.
 _CALIBRATION = 0
-_STATES = {"Y": "valid", "P": "ending", "N": "ended"}
-_STATE_NOTE = re.compile(r"; asked later, the agreement is [\w ]+$")
-_SETTLEMENT = Settlement(
-    Status.SUCCEEDED, RECONCILED, "the platform lists this report as it was sent", leaves=DeliveryState.SUCCEEDED
-)
+_STATES = {"Y": later("valid"), "P": later("ending"), "N": later("ended")}
+_OTHER_STATE = later("in a state that is not known here")
+# A message may be of a run in the other language.
+_STATE_NOTE = re.compile(r"(?:; asked later, the agreement is |；之后查询，该协议)[\w ]+$")
 
 
 class DoubtLedger(Protocol):
@@ -96,17 +96,17 @@ class Reconciliation:
 
     def calibrate(self) -> bool:
         """Return whether the platform lists a report that surely succeeded. If not, its list proves nothing."""
-        self.obstacle = "this ledger knows no confirmed report of the account, which the query would have to list"
+        self.obstacle = t("this ledger knows no confirmed report of the account, which the query would have to list")
         body = self._ledger.confirmed_report()
         self._for_each(iter([] if body is None else [body]), self._calibrate_with)
         return self.obstacle is None
 
     def _calibrate_with(self, body: bytes) -> None:
-        self.obstacle = "the query was not answered"
+        self.obstacle = t("the query was not answered")
         with suppress(Drained):
             listed = self._listed(agreement_of(body), _CALIBRATION)
             if isinstance(listed, NotAnswered):
-                self.obstacle = f"the query for a confirmed report of the account failed ({listed})"
+                self.obstacle = t("the query for a confirmed report of the account failed ({reason})", reason=listed)
             else:
                 self.obstacle = _obstacle(conclude(body, listed))
 
@@ -122,13 +122,15 @@ class Reconciliation:
         with suppress(Drained):
             listed = self._listed(task.agreement, task.dues[0].due.due_no)
             if isinstance(listed, NotAnswered):
-                self.findings += [ReconciledRow(due, f"the query failed ({listed})") for due in task.dues]
+                self.findings += [
+                    ReconciledRow(due, t("the query failed ({reason})", reason=listed)) for due in task.dues
+                ]
                 return
             for due in task.dues:
                 found = conclude(due.due.body, listed)
                 if found is Conclusion.APPLIED:
-                    self._ledger.settle(due.due, _SETTLEMENT)
-                self.findings.append(ReconciledRow(due, found, settles=found is Conclusion.APPLIED))
+                    self._ledger.settle(due.due, _settlement())
+                self.findings.append(ReconciledRow(due, t(found), settles=found is Conclusion.APPLIED))
 
     def _listed(self, agreement: Agreement, number: int) -> list[ListedReport] | NotAnswered:
         """Return all reports that the platform lists for an agreement."""
@@ -139,11 +141,13 @@ class Reconciliation:
                 return content
             page = read_page(content, page_no)
             if page is None or (page.reports and reports[-len(page.reports) :] == list(page.reports)):
-                return NotAnswered("answer_unreadable", f"it is not page {page_no} of a list of reports")
+                return NotAnswered(
+                    "answer_unreadable", t("it is not page {page_no} of a list of reports", page_no=page_no)
+                )
             reports += page.reports
             if page.is_last:
                 return reports
-        return NotAnswered("list_too_long", f"more than {_MOST_PAGES} pages")
+        return NotAnswered("list_too_long", t("more than {most_pages} pages", most_pages=_MOST_PAGES))
 
     def _note_agreement(self, task: "_Task") -> None:
         with suppress(Drained):
@@ -152,13 +156,24 @@ class Reconciliation:
                 agreement_target(agreement.agreement_no), _sent(agreement), task.dues[0].due.due_no
             )
             if isinstance(content, NotAnswered):
-                self.agreements += [ReconciledRow(due, f"the query failed ({content})") for due in task.dues]
+                self.agreements += [
+                    ReconciledRow(due, t("the query failed ({reason})", reason=content)) for due in task.dues
+                ]
                 return
-            state = _STATES.get(agreement_status(content) or "", "in a state that is not known here")
+            state = t(_STATES.get(agreement_status(content) or "", _OTHER_STATE))
             for due in task.dues:
                 message = _STATE_NOTE.sub("", due.message)
-                self._ledger.note(due.due, f"{message}; asked later, the agreement is {state}")
-                self.agreements.append(ReconciledRow(due, f"{due.code}, and the agreement is {state}"))
+                self._ledger.note(
+                    due.due, t("{message}; asked later, the agreement is {state}", message=message, state=state)
+                )
+                self.agreements.append(
+                    ReconciledRow(due, t("{code}, and the agreement is {state}", code=due.code, state=state))
+                )
+
+
+def _settlement() -> Settlement:
+    message = t("the platform lists this report as it was sent")
+    return Settlement(Status.SUCCEEDED, RECONCILED, message, leaves=DeliveryState.SUCCEEDED)
 
 
 def _obstacle(found: Conclusion) -> str | None:
@@ -167,10 +182,10 @@ def _obstacle(found: Conclusion) -> str | None:
         case Conclusion.APPLIED:
             return None
         case Conclusion.ABSENT:
-            how = "it may list reports later, or never those of this call"
+            how = t("it may list reports later, or never those of this call")
         case _:
-            how = f"it is {found.partition(';')[0]}"
-    return f"the query does not show the account's newest confirmed report: {how}"
+            how = t("it is {listed}", listed=re.split("[;；]", t(found))[0])
+    return t("the query does not show the account's newest confirmed report: {how}", how=how)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ Read in this order:
 - `tally`, `timeline`: counts of that pass
 - `summary`: the run in numbers, as `summary.json` has it
 - `advice`: the next steps, as sentences and commands
-- `texts`: texts in each language, from `texts.toml`
 - `page`: `report.html`, from `report.html.template` and `report.js`; `charts`: its charts
 - `night`: the report of all runs of a day, from `night.html.template`
 - `files`: the file formats, and files that appear whole or not at all

@@ -4,19 +4,26 @@ import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.language import counted, later, t
 from pipeline.model import Status
 from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
-from pipeline.report.texts import Texts
 
 # Code of rows that were not sent because too many other rows are invalid.
 _TOO_MANY_INVALID = "too_many_invalid"
 _OPEN = (Status.UNKNOWN, Status.BLOCKED, Status.UNSENT)
-_VERDICTS = range(6)
+# By exit code.
+_VERDICTS = (
+    later("Run finished: every row succeeded or was skipped."),
+    later("Run failed: an internal error of the program."),
+    later("Run not started: the command, the config, a key or an input file is wrong. Nothing was sent."),
+    later("Run finished: some rows need attention."),
+    later("Run aborted: the same error would hit every remaining row."),
+    later("Run interrupted: rows are left."),
+)
 # A run with fewer open rows than this has a minor fault.
 _MAJOR_PERCENT = 1
-_ENGLISH = Texts()
 
 
 class Severity(StrEnum):
@@ -35,11 +42,11 @@ class Step:
     command: str
 
 
-def verdict(summary: Summary, texts: Texts = _ENGLISH) -> str:
+def verdict(summary: Summary) -> str:
     """Return one sentence: how the run ended."""
-    if summary.exit_code in _VERDICTS:
-        return texts(f"verdict_{summary.exit_code}")
-    return texts("verdict_other", exit_code=summary.exit_code)
+    if summary.exit_code in range(len(_VERDICTS)):
+        return t(_VERDICTS[summary.exit_code])
+    return t("The run ended with exit code {exit_code}.", exit_code=summary.exit_code)
 
 
 def severity(summary: Summary) -> Severity:
@@ -51,41 +58,66 @@ def severity(summary: Summary) -> Severity:
     return Severity.MAJOR
 
 
-def next_steps(summary: Summary, tally: Tally, texts: Texts = _ENGLISH) -> list[Step]:
+def next_steps(summary: Summary, tally: Tally) -> list[Step]:
     """Return the next steps in order; empty if every row is done."""
     if summary.state == "completed" and not summary.left:
         # Reruns and fixes have done all rows that this run left.
         return []
     finished = summary.state == "completed"
-    steps = _send_again(summary, tally, texts) if finished else _continue(summary, tally, texts)
+    steps = _send_again(summary, tally) if finished else _continue(summary, tally)
     to_fix = tally.counts[Status.INVALID] + tally.counts[Status.REJECTED] - tally.new_keys_wanted
     if to_fix > 0:
-        text = texts.rows("step_fix", to_fix, csv=CSV_NAME, workbook=WORKBOOK_NAME)
+        text = counted(
+            to_fix,
+            "Fix the 1 row in {csv} or {workbook} (reason in `_message`), then run:",
+            "Fix the {count:,} rows in {csv} or {workbook} (reason in `_message`), then run:",
+            csv=CSV_NAME,
+            workbook=WORKBOOK_NAME,
+        )
         steps.append(Step(text, _command("run", summary.job, f"{summary.report}/{CSV_NAME}")))
     return steps
 
 
-def _continue(summary: Summary, tally: Tally, texts: Texts) -> list[Step]:
+def _continue(summary: Summary, tally: Tally) -> list[Step]:
     """Return the steps that continue a run that was stopped."""
     if _TOO_MANY_INVALID in tally.codes:
         return [
-            Step(texts("step_config"), _command("resume", summary.run_id)),
-            Step(texts("step_valid"), _command("resume", summary.run_id, "--max-invalid", "100%")),
+            Step(t("Fix the config, then read and send the rows again:"), _command("resume", summary.run_id)),
+            Step(t("Or send only the valid rows:"), _command("resume", summary.run_id, "--max-invalid", "100%")),
         ]
-    text = texts("step_cause" if summary.state == "stopped" else "step_rest")
+    is_stopped = summary.state == "stopped"
+    text = t("Fix the cause, then send the rows that are left:") if is_stopped else t("Send the rest:")
     return [Step(text, _command("resume", summary.run_id))]
 
 
-def _send_again(summary: Summary, tally: Tally, texts: Texts) -> list[Step]:
+def _send_again(summary: Summary, tally: Tally) -> list[Step]:
     """Return the step that sends the open rows of a finished run again."""
     open_rows = sum(tally.counts[status] for status in _OPEN)
     if new_keys := tally.new_keys_wanted:
-        text = texts.rows("step_new_keys", new_keys)
+        text = counted(
+            new_keys,
+            "Send 1 row with new request keys, as the platform demands:",
+            "Send {count:,} rows with new request keys, as the platform demands:",
+        )
         if open_rows:
-            text = texts.rows("step_new_and_old_keys", open_rows, new=texts.rows("rows", new_keys))
+            text = counted(
+                open_rows,
+                "Send {new} with new request keys, as the platform demands, and 1 open row with the old keys:",
+                "Send {new} with new request keys, as the platform demands, and {count:,} open rows with the old keys:",
+                new=counted(new_keys, "1 row", "{count:,} rows"),
+            )
         return [Step(text, _command("rerun", summary.run_id, "--new-keys"))]
     if open_rows:
-        return [Step(texts.rows("step_again", open_rows), _command("rerun", summary.run_id))]
+        return [
+            Step(
+                counted(
+                    open_rows,
+                    "Send the 1 open row again with the same keys (the platform counts each once):",
+                    "Send the {count:,} open rows again with the same keys (the platform counts each once):",
+                ),
+                _command("rerun", summary.run_id),
+            )
+        ]
     return []
 
 

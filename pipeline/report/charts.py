@@ -10,10 +10,10 @@ from unicodedata import east_asian_width
 import leather
 from leather.svg import stringify
 
+from pipeline.language import t
 from pipeline.model import Status
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
-from pipeline.report.texts import Texts
 from pipeline.report.timeline import REQUESTS, TimeBins
 
 WIDTH, HEIGHT = 480, 240
@@ -34,18 +34,18 @@ class Chart:
     svg: str
 
 
-def charts_of(summary: Summary, tally: Tally, texts: Texts) -> list[Chart]:
+def charts_of(summary: Summary, tally: Tally) -> list[Chart]:
     """Return the charts of a run, without those that would be empty."""
     charts = (
-        _finished(tally, texts),
-        _requests(summary, tally, texts),
-        _latency(tally, texts),
-        _faults(summary, texts),
+        _finished(tally),
+        _requests(summary, tally),
+        _latency(tally),
+        _faults(summary),
     )
     return [chart for chart in charts if chart is not None]
 
 
-def _finished(tally: Tally, texts: Texts) -> Chart | None:
+def _finished(tally: Tally) -> Chart | None:
     bins = tally.timeline.finished
     counts = {status: bins.counts(status) for status in Status if status in bins}
     if not counts:
@@ -54,37 +54,42 @@ def _finished(tally: Tally, texts: Texts) -> Chart | None:
     chart.add_y_axis(tick_formatter=_whole)
     for status, each in counts.items():
         chart.add_line(_steps(bins, each), name=status.value, stroke_color=f"var(--{status})")
-    return Chart(texts("chart_finished", width=_length(bins.width)), texts("chart_times_note"), _svg(chart))
+    return Chart(t("Finished rows by status, per {width}", width=_length(bins.width)), t("Times are UTC."), _svg(chart))
 
 
-def _requests(summary: Summary, tally: Tally, texts: Texts) -> Chart | None:
+def _requests(summary: Summary, tally: Tally) -> Chart | None:
     bins, limit = tally.timeline.requests, summary.quota.limit_per_s
     rates = [count / bins.width for count in bins.counts(REQUESTS)]
     if not rates:
         return None
     chart = _over_time(bins, max(limit, *rates))
     chart.add_y_axis(tick_formatter=_number)
-    chart.add_line(_steps(bins, rates), name=texts("requests"), stroke_color=_INK)
+    chart.add_line(_steps(bins, rates), name=t("requests"), stroke_color=_INK)
     quota = _steps(bins, [limit] * len(rates))
-    chart.add_line(quota, name=texts("quota"), stroke_color=_WARNING, stroke_dasharray="6 4")
-    note = texts("chart_requests_note", limit=f"{limit:g}")
-    return Chart(texts("chart_requests", width=_length(bins.width)), note, _svg(chart))
+    chart.add_line(quota, name=t("quota"), stroke_color=_WARNING, stroke_dasharray="6 4")
+    note = t(
+        "The dashed line is the quota of {limit} per second. Retries of a row count as evenly spread.",
+        limit=f"{limit:g}",
+    )
+    return Chart(t("Requests per second, mean of {width}", width=_length(bins.width)), note, _svg(chart))
 
 
-def _latency(tally: Tally, texts: Texts) -> Chart | None:
+def _latency(tally: Tally) -> Chart | None:
     found = ((name, tally.timeline.latency(percent)) for name, percent in _PERCENTS.items())
     bars = [(name, latency) for name, latency in found if latency is not None]
-    return _bars(bars, _INK, texts("chart_latency"), texts("chart_latency_note"))
+    return _bars(
+        bars, _INK, t("Latency of a row's last request in ms"), t("p95: 95 % of the requests took at most this long.")
+    )
 
 
-def _faults(summary: Summary, texts: Texts) -> Chart | None:
+def _faults(summary: Summary) -> Chart | None:
     rows: Counter[str] = Counter()
     for group in summary.faults.groups:
         rows[_shortened(group.kind.column or group.kind.field or group.kind.code)] += group.rows
     bars = rows.most_common(_MOST_BARS)
     if others := rows.total() + summary.faults.rows_of_others - sum(count for _, count in bars):
-        bars.append((texts("chart_others"), others))
-    return _bars(bars, _WARNING, texts("chart_faults"), texts("chart_faults_note"))
+        bars.append((t("others"), others))
+    return _bars(bars, _WARNING, t("Faults by column"), t("A fault without a column stands under its code."))
 
 
 def _bars(bars: Sequence[tuple[str, int]], color: str, title: str, note: str) -> Chart | None:

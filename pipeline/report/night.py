@@ -15,7 +15,6 @@ from pipeline.report.advice import Severity, severity, verdict
 from pipeline.report.files.folder import PendingFiles, make_folder
 from pipeline.report.page import template
 from pipeline.report.summary import Summary
-from pipeline.report.texts import Texts
 
 NIGHT_NAMES = ("report.html", "summary.json")
 """The names of the files of a night's report."""
@@ -120,7 +119,7 @@ def _line(run: NightRun) -> dict[str, object]:
         "run_id": summary.run_id,
         "link": run.link,
         "kind": _kind(run),
-        "verdict": t("Run is active.") if run.is_live else verdict(summary, Texts(language_in_use())),
+        "verdict": t("Run is active.") if run.is_live else verdict(summary),
         "numbers": [f"{number:,}" for number in (summary.rows, done, summary.left)],
         "open_rows": list(_open_rows(summary)),
     }

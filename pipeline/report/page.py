@@ -8,14 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.language import Language
+from pipeline.language import language_in_use, t
 from pipeline.model import Status
 from pipeline.redact import shown, shown_row
 from pipeline.report.advice import next_steps, severity, verdict
 from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import LISTED_ROWS, Tally
-from pipeline.report.texts import Texts
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -34,7 +33,6 @@ class PageContext:
     - `versions`: versions of the program and of Python
     """
 
-    language: Language = Language.ENGLISH
     is_rerun: bool = False
     reruns: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
@@ -52,19 +50,19 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None, contex
     # Imported here, because commands that write no page do not need it.
     from pipeline.report.charts import HEIGHT, WIDTH, charts_of  # noqa: PLC0415
 
-    texts = Texts(context.language)
     script = (_FOLDER / "report.js").read_text(encoding="utf-8")
     return template().render(
-        t=texts,
-        language=context.language,
+        t=t,
+        meanings=_meanings(),
+        language=language_in_use(),
         script=script,
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         summary=summary,
         context=context,
-        verdict=verdict(summary, texts),
+        verdict=verdict(summary),
         severity=severity(summary),
-        steps=next_steps(summary, tally, texts),
-        charts=charts_of(summary, tally, texts),
+        steps=next_steps(summary, tally),
+        charts=charts_of(summary, tally),
         chart_size=(WIDTH, HEIGHT),
         statuses=list(Status),
         skipped=tally.skipped,
@@ -72,7 +70,7 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None, contex
         listed=tally.need_attention(),
         most=LISTED_ROWS,
         outcome_name=outcome_name,
-        files=_files(outcome_name, texts),
+        files=_files(outcome_name),
     )
 
 
@@ -100,13 +98,26 @@ def template(name: str = "report.html.template") -> "Template":
     return environment.get_template(name)
 
 
-def _files(outcome_name: str | None, texts: Texts) -> dict[str, str]:
+def _files(outcome_name: str | None) -> dict[str, str]:
     """Return the files beside the page, with their meanings."""
-    outcome = {outcome_name: texts("file_outcome")} if outcome_name else {}
+    outcome = {outcome_name: t("the outcome of every row")} if outcome_name else {}
     return outcome | {
-        WORKBOOK_NAME: texts("file_workbook"),
-        CSV_NAME: texts("file_csv"),
-        "summary.json": texts("file_summary"),
+        WORKBOOK_NAME: t("rows to fix, for a spreadsheet"),
+        CSV_NAME: t("the same rows as CSV"),
+        "summary.json": t("the numbers of this page, for scripts"),
+    }
+
+
+def _meanings() -> dict[Status, str]:
+    """Return what each status means."""
+    return {
+        Status.SUCCEEDED: t("Confirmed by the platform, signature verified."),
+        Status.SKIPPED: t("Nothing to send."),
+        Status.INVALID: t("Not sent: the row is wrong and needs a fix."),
+        Status.REJECTED: t("Refused by the platform for good."),
+        Status.UNKNOWN: t("May have been applied: no trusted answer came."),
+        Status.BLOCKED: t("Not sent: a row that it depends on did not succeed."),
+        Status.UNSENT: t("Certainly not applied."),
     }
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.language import t
 from pipeline.report.advice import Step, next_steps
 from pipeline.report.files.folder import PendingFiles, make_folder
 from pipeline.report.files.outcome_file import NoFile, OutcomeFile, outcome_file
@@ -84,7 +85,7 @@ def write_report(
         notes = [left_out_note(workbook.left_out)] if workbook.left_out else []
         for note in notes:
             workbook.note(note)
-        notes += [f"{path} is an input of a run and was not changed" for path in kept]
+        notes += [t("{path} is an input of a run and was not changed", path=path) for path in kept]
         pending.begin("report.html").write(render_page(summary, tally, outcome_name, context).encode())
         pending.begin("summary.json").write(summary.as_json())
     outcome = folder / outcome_name if outcome_name else None
@@ -97,8 +98,13 @@ def _clear_errors(folder: Path, run_id: str) -> Iterator[None]:
         yield
     except OSError as exc:
         raise PipelineError(
-            f"can't write the report to {folder}: {exc.strerror or exc}. The ledger has every outcome: "
-            f"free space there, then write the report with `backfill report {run_id}`"
+            t(
+                "can't write the report to {folder}: {reason}. The ledger has every outcome: free space there, "
+                "then write the report with `backfill report {run_id}`",
+                folder=folder,
+                reason=exc.strerror or exc,
+                run_id=run_id,
+            )
         ) from exc
 
 

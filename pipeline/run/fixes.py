@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from pipeline.language import counted, t
 from pipeline.ledger.history.origins import Origin
 from pipeline.map import MappingRules, RoundedIds, RowContents
 from pipeline.model import BadRow, Fault, Row
-from pipeline.redact import counted
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 from pipeline.tables.text_columns import listed
@@ -91,5 +91,11 @@ class Fixes:
     def log_unknown(self, name: str) -> None:
         """Log the number of rows without a known origin in a file of fixed rows."""
         if self._unknown:
-            rows = counted(self._unknown, "row")
-            _log.warning("%s: %s without a known origin in `_row`; processed like rows of an export", name, rows)
+            rows = counted(self._unknown, "1 row", "{count:,} rows")
+            _log.warning(
+                t(
+                    "{name}: {rows} without a known origin in `_row`; processed like rows of an export",
+                    name=name,
+                    rows=rows,
+                )
+            )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from itertools import islice
 
+from pipeline.language import t
 from pipeline.map import MappingRules, UsedColumns
 from pipeline.map.columns.field_sources import find_sources
 from pipeline.map.fields import field_of, fields_of
@@ -89,7 +90,7 @@ def _samples(column: Column, export: Export, field: str, *, show_ids: bool) -> t
 
 def _shown(text: str, *, is_private: bool, show_ids: bool) -> str:
     if is_private:
-        return f"<{len(text)} characters>"
+        return t("<{count} characters>", count=len(text))
     return text[:_SAMPLE_CHARACTERS] if show_ids else safe_text(text, limit=_SAMPLE_CHARACTERS)
 
 
@@ -97,14 +98,14 @@ def shown_columns(columns: InputColumns) -> Sequence[str]:
     """Return the columns of an input as lines of text."""
     width = max((len(mapped.field) for mapped in columns.mapped), default=0)
     lines = [
-        f"{mapped.field:<{width}} = {mapped.column}: {', '.join(mapped.samples) or '(empty)'}"
+        f"{mapped.field:<{width}} = {mapped.column}: {', '.join(mapped.samples) or t('(empty)')}"
         for mapped in columns.mapped
     ]
     others = {
-        "columns of the filter": columns.filter,
-        "fields with a constant": columns.constants,
-        "fields without a value": columns.absent,
-        "unused columns": columns.unused,
+        t("columns of the filter"): columns.filter,
+        t("fields with a constant"): columns.constants,
+        t("fields without a value"): columns.absent,
+        t("unused columns"): columns.unused,
     }
     for name, words in others.items():
         if words:

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from pipeline.language import counted, t
+
 # docs/platform/alipay-gateway-state-sync.md, section 2. The list of the third party is not complete.
 _PARAMETERS = frozenset({"body", "subject", "service", "out_trade_no", "seller_id", "total_fee"})
 
@@ -29,10 +31,14 @@ class ParameterNames:
         """Return the warning about the names; none where no row has one."""
         if self.first is None:
             return []
-        rows, have = ("1 row", "has") if self.rows == 1 else (f"{self.rows:,} rows", "have")
+        rows = counted(self.rows, "1 row to send has", "{count:,} rows to send have")
         return [
-            f"{rows} to send {have} the name of an Alipay parameter in biz_data, first {self.first}; Alipay may refuse "
-            "such a row (isv.suspected-attack). Try one with --limit, or agree on other names with the product's owner"
+            t(
+                "{rows} the name of an Alipay parameter in biz_data, first {first}; Alipay may refuse such a row "
+                "(isv.suspected-attack). Try one with --limit, or agree on other names with the product's owner",
+                rows=rows,
+                first=self.first,
+            )
         ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.language import t
 from pipeline.ledger.dry_run import DryRunResult
 from pipeline.ledger.records import InputRecord
 from pipeline.ledger.staging.changes import ExportDifferences
@@ -129,7 +130,9 @@ def plan_of(
 def _sample(body: bytes) -> str:
     hidden = private_fields() | OF_ANY_CONTENT
     fields = orjson.loads(body).items()
-    shown = {name: f"<{len(value)} characters>" if name in hidden else _safe(value) for name, value in fields}
+    shown = {
+        name: t("<{count} characters>", count=len(value)) if name in hidden else _safe(value) for name, value in fields
+    }
     return orjson.dumps(shown).decode()
 
 

@@ -15,6 +15,7 @@ from typing import Self
 
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError, SourceError
+from pipeline.language import t
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
@@ -66,7 +67,7 @@ class Run:
         self.events.begun(self.ledger.run, self.control)
         self._thread = threading.get_ident()
         self.ledger.on_look(self._observe)
-        _log.debug("the run has the lease of job %s", self.ledger.run.job, extra={"event": "lease_taken"})
+        _log.debug(t("the run has the lease of job {job}", job=self.ledger.run.job), extra={"event": "lease_taken"})
         return self
 
     def __exit__(
@@ -80,7 +81,9 @@ class Run:
         finally:
             self.ledger.on_look(None)
             self.ledger.leave()
-            _log.debug("the lease of job %s is released", self.ledger.run.job, extra={"event": "lease_released"})
+            _log.debug(
+                t("the lease of job {job} is released", job=self.ledger.run.job), extra={"event": "lease_released"}
+            )
 
     def stage(self, files: Sequence[SourceFile]) -> None:
         """Read and map the files, and decide on each row."""
@@ -116,7 +119,7 @@ class Run:
             self.sender.deliver(self.ledger.lanes(self.order, self.most_rows), tick=self._tick)
             self.ledger.heartbeat()
             if self.most_rows is not None:
-                reason = f"--limit {self.most_rows} reached"
+                reason = t("--limit {most_rows} reached", most_rows=self.most_rows)
                 self.control.drain(Ending.INTERRUPTED, reason)
             self._sending_seconds = self.clock.steady() - started
 
@@ -128,7 +131,10 @@ class Run:
         record = self._conclude()
         files = self.report.write(record, self.ledger.heartbeat)
         self.ledger.finish(files.summary.exit_code)
-        _log.debug("the report is in %s", files.folder, extra={"event": "report_written", "folder": str(files.folder)})
+        _log.debug(
+            t("the report is in {folder}", folder=files.folder),
+            extra={"event": "report_written", "folder": str(files.folder)},
+        )
         return files
 
     def _get_ready(self, rows: int) -> None:

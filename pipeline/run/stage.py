@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.language import t
 from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.records import InputRecord, StagedCounts
 from pipeline.ledger.rules.admission import OtherSenders
@@ -89,7 +90,7 @@ class Stager:
     def _stage_file(self, file_no: int, file: SourceFile) -> None:
         before = self._rows
         with self.open_input(file) as source:
-            _log.debug("reading %s", file.name, extra={"event": "file_begun", "file": file.name})
+            _log.debug(t("reading {file}", file=file.name), extra={"event": "file_begun", "file": file.name})
             self._add_input(file_no, file, source, 0, "")
             try:
                 self._stage_rows(file_no, file.name, source)
@@ -100,7 +101,7 @@ class Stager:
         sha256 = source.sha256 or sha256_of(file)
         self._add_input(file_no, file, source, self._rows - before, sha256)
         facts = {"event": "file_read", "file": file.name, "rows": self._rows - before, "sha256": sha256}
-        _log.debug("read %s: %d rows", file.name, self._rows - before, extra=facts)
+        _log.debug(t("read {file}: {rows} rows", file=file.name, rows=self._rows - before), extra=facts)
 
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
         self._inputs[file_no] = InputRecord(

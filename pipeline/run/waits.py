@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.clock import Clock
+from pipeline.language import t
 from pipeline.model import Wait
 from pipeline.write.delivery import timestamp
 
@@ -61,12 +62,16 @@ class Waits:
                 since, until = timestamp(self._at(observed.wait.since)), timestamp(self._at(now))
                 if observed.wait.holds_up:
                     self._over.append({"reason": reason, "since": since, "until": until, "seconds": round(seconds, 1)})
-                yield f"{'continuing' if observed.wait.holds_up else 'over'} after {seconds:.0f} s: {reason}"
+                    yield t("continuing after {seconds:.0f} s: {reason}", seconds=seconds, reason=reason)
+                else:
+                    yield t("over after {seconds:.0f} s: {reason}", seconds=seconds, reason=reason)
 
     def _text(self, wait: Wait) -> str:
-        until = "" if wait.until is None else f", until {_clock_time(self._at(wait.until))}"
-        kind = "waiting" if wait.holds_up else "note"
-        return f"{kind}: {wait.reason}, since {_clock_time(self._at(wait.since))}{until}"
+        until = "" if wait.until is None else t(", until {until}", until=_clock_time(self._at(wait.until)))
+        since = _clock_time(self._at(wait.since))
+        if wait.holds_up:
+            return t("waiting: {reason}, since {since}{until}", reason=wait.reason, since=since, until=until)
+        return t("note: {reason}, since {since}{until}", reason=wait.reason, since=since, until=until)
 
     def _at(self, steady: float) -> datetime:
         return self._clock.now() + timedelta(seconds=steady - self._clock.steady())

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from cryptography import x509
 
+from pipeline.language import t
 from pipeline.settings.jobs.zones import reversed_offset
 from pipeline.settings.model import Account, AlipayAccount, Config, Receiver, WebReceiver, WechatAccount
 from pipeline.settings.wording import quoted
@@ -31,23 +32,35 @@ def warnings(config: Config, *, at: datetime) -> list[str]:
 
 def _about_config(config: Config) -> Iterator[str]:
     if _mode(config.path) & (stat.S_IWGRP | stat.S_IWOTH):
-        yield f"{config.path}: users other than its owner may change it; run chmod go-w on it"
+        yield t("{path}: users other than its owner may change it; run chmod go-w on it", path=config.path)
     if _mode(config.ledger_path) & (stat.S_IRWXG | stat.S_IRWXO):
         ledger = config.ledger_path
-        yield f"{config.path} [ledger] url: users other than its owner may open {ledger}; run chmod 600 on it"
+        yield t(
+            "{path} [ledger] url: users other than its owner may open {ledger}; run chmod 600 on it",
+            path=config.path,
+            ledger=ledger,
+        )
     for job in config.jobs.values():
         if offset := reversed_offset(job.timezone):
             where = f"{config.path} [jobs.{quoted(job.name)}] timezone"
-            hint = "; for China's time write Asia/Shanghai" if offset in ("UTC-8", "UTC+8") else ""
-            yield f"{where}: {job.timezone.key} means {offset} (the sign is reversed){hint}"
+            hint = t("; for China's time write Asia/Shanghai") if offset in ("UTC-8", "UTC+8") else ""
+            yield t(
+                "{where}: {key} means {offset} (the sign is reversed){hint}",
+                where=where,
+                key=job.timezone.key,
+                offset=offset,
+                hint=hint,
+            )
     for name in config.unused_accounts:
-        yield f"{config.path} [accounts.{quoted(name)}]: no job uses it, so its keys are not checked"
+        yield t(
+            "{path} [accounts.{name}]: no job uses it, so its keys are not checked", path=config.path, name=quoted(name)
+        )
 
 
 def _about_files(where: str, secret_files: Iterable[Path]) -> Iterator[str]:
     for file in secret_files:
         if _mode(file) & (stat.S_IRWXG | stat.S_IRWXO):
-            yield f"{where}: users other than its owner may open {file}; run chmod 600 on it"
+            yield t("{where}: users other than its owner may open {file}; run chmod 600 on it", where=where, file=file)
 
 
 def _about_account(where: str, account: Account, at: datetime) -> Iterator[str]:
@@ -56,9 +69,14 @@ def _about_account(where: str, account: Account, at: datetime) -> Iterator[str]:
         # Of several certificates the last one counts: the others are about to be replaced by it.
         expiry = max((one.not_valid_after_utc for one in certificates), default=None)
         if expiry is not None and expiry - at <= SOON:
-            yield f"{where} {key}: a certificate expires on {expiry.date().isoformat()}; replace it before that day"
+            yield t(
+                "{where} {key}: a certificate expires on {isoformat}; replace it before that day",
+                where=where,
+                key=key,
+                isoformat=expiry.date().isoformat(),
+            )
     if isinstance(account, AlipayAccount) and account.sign_type == "RSA":
-        yield f"{where} sign_type: RSA signs with SHA-1; Alipay advises RSA2"
+        yield t("{where} sign_type: RSA signs with SHA-1; Alipay advises RSA2", where=where)
 
 
 def _certificates(account: Account) -> Iterator[tuple[str, Sequence[x509.Certificate]]]:

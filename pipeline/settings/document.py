@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 
 _MAX_BYTES = 1_000_000
 _PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
@@ -18,12 +19,16 @@ def read_document(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except UnicodeDecodeError as exc:
         line = exc.object[: exc.start].count(b"\n") + 1
-        raise SettingsError([f"{path} line {line}: not UTF-8; save the file as UTF-8"]) from None
+        raise SettingsError(
+            [t("{path} line {line}: not UTF-8; save the file as UTF-8", path=path, line=line)]
+        ) from None
     except tomllib.TOMLDecodeError as exc:
         raise SettingsError([_messages(path, text, str(exc))]) from None
     except (ValueError, RecursionError):
         # tomllib gives no place for a number of thousands of digits, or for endless nesting.
-        raise SettingsError([f"{path}: not valid TOML: a number is too long, or values are nested too deep"]) from None
+        raise SettingsError(
+            [t("{path}: not valid TOML: a number is too long, or values are nested too deep", path=path)]
+        ) from None
 
 
 def _read(path: Path) -> bytes:
@@ -31,21 +36,31 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        advice = "name it with --config or BACKFILL_CONFIG, or write an example with `backfill simulate --keys DIR`"
-        raise SettingsError([f"{path}: no config file at {path.absolute()}; {advice}"]) from None
+        advice = t("name it with --config or BACKFILL_CONFIG, or write an example with `backfill simulate --keys DIR`")
+        raise SettingsError(
+            [t("{path}: no config file at {absolute}; {advice}", path=path, absolute=path.absolute(), advice=advice)]
+        ) from None
     except (OSError, ValueError) as exc:
-        cause = exc.strerror if isinstance(exc, OSError) else "no path"
-        raise SettingsError([f"{path}: the config file can't be read: {cause}"]) from None
+        cause = exc.strerror if isinstance(exc, OSError) else t("no path")
+        raise SettingsError([t("{path}: the config file can't be read: {cause}", path=path, cause=cause)]) from None
     if len(data) > _MAX_BYTES:
-        raise SettingsError([f"{path}: larger than {_MAX_BYTES:,} bytes; this is not a config file"])
+        raise SettingsError(
+            [t("{path}: larger than {max_bytes:,} bytes; this is not a config file", path=path, max_bytes=_MAX_BYTES)]
+        )
     return data
 
 
 def _messages(path: Path, text: str, message: str) -> str:
     match = _PLACE.fullmatch(message)
     if match is None:
-        return f"{path}: not valid TOML"
+        return t("{path}: not valid TOML", path=path)
     lines = text.replace("\r\n", "\n").split("\n")
     line = match["line"] or len(lines)
     column = match["column"] or len(lines[-1]) + 1
-    return f"{path} line {line}, column {column}: not valid TOML: {match['what']}"
+    return t(
+        "{path} line {line}, column {column}: not valid TOML: {what}",
+        path=path,
+        line=line,
+        column=column,
+        what=match["what"],
+    )

@@ -4,6 +4,7 @@ import math
 import re
 from typing import Any
 
+from pipeline.language import t
 from pipeline.settings.table import place
 
 # Levels of nesting that are kept; the schema has fewer.
@@ -21,7 +22,7 @@ def json_copy(value: Any, file: str, faults: list[str], path: tuple[str, ...] = 
     """
     if isinstance(value, dict) and len(path) < _DEEPEST:
         unfit = [key for key in value if _UNFIT.fullmatch(key) and not (key and _holds_words(path))]
-        faults += [f"{place(file, path, key)}: not a valid key; rename it" for key in unfit]
+        faults += [t("{file}: not a valid key; rename it", file=place(file, path, key)) for key in unfit]
         fit = {key: item for key, item in value.items() if key not in unfit}
         return {key: json_copy(item, file, faults, (*path, key)) for key, item in fit.items()}
     if isinstance(value, list) and len(path) < _DEEPEST:

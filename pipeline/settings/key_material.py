@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.settings.table import Table
 from pipeline.settings.wording import looks_secret
 
@@ -37,9 +38,9 @@ def check_named_once(table: Table, secret: str, *, needed: bool) -> None:
     """Report a secret that is named twice, or that is needed and not named."""
     file_key, env_key = f"{secret}_file", f"{secret}_env"
     if file_key in table and env_key in table:
-        table.fault(env_key, f"given together with {file_key}; keep one of the two")
+        table.fault(env_key, t("given together with {file_key}; keep one of the two", file_key=file_key))
     if needed and file_key not in table and env_key not in table:
-        table.fault(file_key, f"missing; name a file here, or an environment variable in {env_key}")
+        table.fault(file_key, t("missing; name a file here, or an environment variable in {env_key}", env_key=env_key))
 
 
 def load_secret(table: Table, secret: str, context: LoadContext, load: Callable[[bytes, str], _T]) -> _T | None:
@@ -76,16 +77,16 @@ def _loaded(table: Table, found: _Found | None, load: Callable[[bytes, str], _T]
 
 def _find_file(table: Table, key: str, value: str, context: LoadContext) -> _Found | None:
     # A key pasted in place of its file name must not appear in a fault.
-    shown = "the file" if looks_secret(value) else value
+    shown = t("the file") if looks_secret(value) else value
     path = context.folder / value
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        table.fault(key, f"{shown} does not exist; paths start from the config file's folder")
+        table.fault(key, t("{shown} does not exist; paths start from the config file's folder", shown=shown))
         return None
     except OSError as exc:
-        table.fault(key, f"{shown} can't be read: {exc.strerror}")
+        table.fault(key, t("{shown} can't be read: {strerror}", shown=shown, strerror=exc.strerror))
         return None
     return _checked(table, key, shown, data)
 
@@ -94,20 +95,24 @@ def _find_variable(table: Table, key: str, context: LoadContext) -> _Found | Non
     variable = table.text(key)
     if variable is None:
         return None
-    shown = "the environment variable" if looks_secret(variable) else f"the environment variable {variable}"
+    shown = (
+        t("the environment variable")
+        if looks_secret(variable)
+        else t("the environment variable {variable}", variable=variable)
+    )
     value = context.environ.get(variable)
     if value is None:
-        table.fault(key, f"{shown} is not set")
+        table.fault(key, t("{shown} is not set", shown=shown))
         return None
     return _checked(table, key, shown, value.encode("utf-8", "surrogateescape"))
 
 
 def _checked(table: Table, key: str, shown: str, data: bytes) -> _Found | None:
     if not data.strip():
-        table.fault(key, f"{shown} is empty")
+        table.fault(key, t("{shown} is empty", shown=shown))
         return None
     if len(data) > _MAX_BYTES:
-        table.fault(key, f"{shown} is larger than {_MAX_BYTES:,} bytes")
+        table.fault(key, t("{shown} is larger than {max_bytes:,} bytes", shown=shown, max_bytes=_MAX_BYTES))
         return None
     return _Found(f"{table.at(key)}: {shown}", data)
 
@@ -116,5 +121,7 @@ def load_token(data: bytes, name: str) -> str:
     """Return a token of printable ASCII without blanks, fit for an HTTP header; raise SettingsError otherwise."""
     token = data.strip().decode("ascii", "replace")
     if not all("!" <= character <= "~" for character in token):
-        raise SettingsError([f"{name} is not a token; give the token alone, without blanks or line breaks"])
+        raise SettingsError(
+            [t("{name} is not a token; give the token alone, without blanks or line breaks", name=name)]
+        )
     return token

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.language import t
 from pipeline.settings.table import Table
 
 DEFAULT_URL = "sqlite:///state/backfill.db"
@@ -13,11 +14,16 @@ def read_ledger_path(table: Table, folder: Path) -> Path:
     url = table.text("url") or DEFAULT_URL
     path = url.removeprefix(_SQLITE)
     if url.startswith("postgresql:"):
-        table.fault("url", f"a ledger in PostgreSQL is not supported in this version; write {_SQLITE}PATH")
+        table.fault(
+            "url", t("a ledger in PostgreSQL is not supported in this version; write {sqlite}PATH", sqlite=_SQLITE)
+        )
     elif path == url:
-        table.fault("url", f"must be {_SQLITE}PATH")
+        table.fault("url", t("must be {sqlite}PATH", sqlite=_SQLITE))
     elif not path or path.endswith("/") or "\0" in path:
-        table.fault("url", f"names no file; write {_SQLITE}PATH, such as {DEFAULT_URL}")
+        table.fault(
+            "url",
+            t("names no file; write {sqlite}PATH, such as {default_url}", sqlite=_SQLITE, default_url=DEFAULT_URL),
+        )
     elif path == ":memory:":
-        table.fault("url", "a ledger in memory would forget what was delivered; name a file")
+        table.fault("url", t("a ledger in memory would forget what was delivered; name a file"))
     return folder / path.replace("\0", "")

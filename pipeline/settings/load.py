@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.settings.accounts.alipay import check_alipay, open_alipay
 from pipeline.settings.accounts.brand import check_brand, open_brand
 from pipeline.settings.accounts.wechatpay import check_wechatpay, open_wechatpay
@@ -107,15 +108,27 @@ def _check_rates(table: Table, jobs: Iterable[Job], accounts: Mapping[str, Table
             if own != others:
                 table.table(job.name).fault(
                     key,
-                    f"{own:g}, but job {quoted(other.name)} has {others:g} for the same quota ({job.api}, "
-                    f"merchant {merchant}); write one {key} in both jobs",
+                    t(
+                        "{own:g}, but job {other} has {others:g} for the same quota ({api}, merchant {merchant}); "
+                        "write one {key} in both jobs",
+                        own=own,
+                        other=quoted(other.name),
+                        others=others,
+                        api=job.api,
+                        merchant=merchant,
+                        key=key,
+                    ),
                 )
 
 
 def _check_job(jobs: Table, name: str) -> None:
     if name not in jobs:
-        hint = did_you_mean(name, jobs.values) or f"; the config has {listed([*map(quoted, jobs.values)], 'and')}"
-        jobs.faults.append(f"{jobs.file} [jobs]: no job has the name {quoted(name)}{hint}")
+        hint = did_you_mean(name, jobs.values) or t(
+            "; the config has {listed}", listed=listed([*map(quoted, jobs.values)], t("and"))
+        )
+        jobs.faults.append(
+            t("{file} [jobs]: no job has the name {name}{hint}", file=jobs.file, name=quoted(name), hint=hint)
+        )
 
 
 def _kind(table: Table) -> AccountKind | None:

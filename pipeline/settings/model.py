@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from pipeline.language import later
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, LaneOrder, RowLimit
 
 
@@ -95,8 +96,8 @@ class AccountKind(StrEnum):
     """The kind of an account, in the words of a fault."""
 
     ALIPAY = "alipay"
-    MERCHANT = "wechatpay with mchid"
-    BRAND = "wechatpay with brand_id"
+    MERCHANT = later("wechatpay with mchid")
+    BRAND = later("wechatpay with brand_id")
 
 
 class TransportName(StrEnum):

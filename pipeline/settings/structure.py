@@ -7,6 +7,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
+from pipeline.language import later, t
 from pipeline.resources import schema
 from pipeline.settings.json_copy import json_copy
 from pipeline.settings.table import place
@@ -14,7 +15,15 @@ from pipeline.settings.wording import did_you_mean, listed, nearest, quoted
 
 _SCHEMA = "config.json"
 _SECRETS = ("private_key", "encrypt_key", "app_auth_token", "apiv3_key", "url", "secret", "password")
-_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
+_TYPES = {
+    bool: later("true or false"),
+    int: later("a whole number"),
+    float: later("a number"),
+    str: later("text"),
+    list: later("a list"),
+    dict: later("a table"),
+}
+_OTHER_TYPE = later("a date or time")
 
 TablePath = tuple[str, ...]
 
@@ -59,15 +68,16 @@ def _unknown_keys(error: ValidationError, keys: Iterable[str], checked: dict[str
 
 def _advice(key: str, path: TablePath, known: Mapping[str, Any], value: object) -> str:
     if key in _SECRETS and f"{key}_file" in known:
-        return (
-            f"a secret must not be in the config; put it into a file and name the file in {key}_file, "
-            f"or into an environment variable and name the variable in {key}_env"
+        return t(
+            "a secret must not be in the config; put it into a file and name the file in {key}_file, or into "
+            "an environment variable and name the variable in {key}_env",
+            key=key,
         )
     home = _home(key, path)
     if home is not None:
-        return f"unknown key here; it belongs in {home}"
-    kind = "table" if isinstance(value, dict) else "key"
-    return f"unknown {kind}{did_you_mean(key, known)}"
+        return t("unknown key here; it belongs in {home}", home=home)
+    hint = did_you_mean(key, known)
+    return t("unknown table{hint}", hint=hint) if isinstance(value, dict) else t("unknown key{hint}", hint=hint)
 
 
 def _home(key: str, path: TablePath) -> str | None:
@@ -86,13 +96,13 @@ def _other_faults(error: ValidationError, checked: dict[str, Any], document: Map
     path = _names(error)
     match error.kind:
         case ValidationErrorKind.Required(property=key):
-            return [] if key in _find(checked, path) else [f"{place(file, path, key)}: missing"]
+            return [] if key in _find(checked, path) else [t("{file}: missing", file=place(file, path, key))]
         case ValidationErrorKind.PropertyNames(error=inner):
-            rule = _rule(error)["description"]
-            return [f"{place(file, path, str(inner.instance))}: the name must be {rule}"]
+            rule = t(_rule(error)["description"])
+            return [t("{file}: the name must be {rule}", file=place(file, path, str(inner.instance)), rule=rule)]
     *table, key = _up_to_list(path, document)
     _find(checked, table)[key] = None
-    return [f"{place(file, tuple(table), key)}: must be {_wanted(error, document, path)}"]
+    return [t("{file}: must be {error}", file=place(file, tuple(table), key), error=_wanted(error, document, path))]
 
 
 def _wanted(error: ValidationError, document: Mapping[str, Any], path: TablePath) -> str:
@@ -100,18 +110,18 @@ def _wanted(error: ValidationError, document: Mapping[str, Any], path: TablePath
     match error.kind:
         case ValidationErrorKind.Enum(options=options):
             names = [str(option) for option in options]
-            return listed(names, "or") + (did_you_mean(given, names) if isinstance(given, str) else "")
+            return listed(names, t("or")) + (did_you_mean(given, names) if isinstance(given, str) else "")
         case ValidationErrorKind.Type():
-            return f"{_rule(error)['description']}; it is {kind_of(given)}"
+            return t("{rule}; it is {given}", rule=t(_rule(error)["description"]), given=kind_of(given))
         case _:
-            return str(_rule(error)["description"])
+            return t(_rule(error)["description"])
 
 
 def kind_of(given: object) -> str:
     """Return the type of a value in the words of a fault."""
     if isinstance(given, float) and not math.isfinite(given):
-        return "not finite"
-    return _TYPES.get(type(given), "a date or time")
+        return t("not finite")
+    return t(_TYPES.get(type(given), _OTHER_TYPE))
 
 
 def _rule(error: ValidationError) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from pipeline.language import t
+
 _BARE = re.compile(r"[\w-]{1,60}")
 # An AES key, an APIv3 key, a token, or a private key with or without its PEM frame; rarely a path or a variable. Texts
 # of the lengths of AES and APIv3 keys count without a digit too, because 1 in 40 keys has none.
@@ -23,7 +25,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return the end of a fault: `; did you mean NAME?`, or nothing."""
     meant = nearest(name, names)
-    return f"; did you mean {quoted(meant)}?" if meant is not None else ""
+    return t("; did you mean {meant}?", meant=quoted(meant)) if meant is not None else ""
 
 
 def listed(names: Sequence[str], word: str) -> str:

@@ -16,14 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
 from pipeline.errors import SettingsError
+from pipeline.language import later, t
 
 # Shortest RSA key that both platforms accept.
 MIN_BITS: Final = 2048
 
 _BLOCK = re.compile(rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL)
 _NOT_THIS = (ValueError, UnsupportedAlgorithm)
-_LOCKED: Final = "a private key with a password"
-_UNREADABLE: Final = "nothing that can be read as a key"
+_LOCKED: Final = later("a private key with a password")
+_UNREADABLE: Final = later("nothing that can be read as a key")
 
 _Rsa = TypeVar("_Rsa", RSAPrivateKey, RSAPublicKey)
 
@@ -39,8 +40,18 @@ def load_private_key(data: bytes, name: str) -> RSAPrivateKey:
     if keys:
         return _large_enough(keys[0], name)
     if _LOCKED in items:
-        raise SettingsError([f"{name} holds {_LOCKED}; remove the password (openssl pkcs8) and give the plain key"])
-    raise SettingsError([f"{name} holds {_describe(items)}; give the RSA private key, as PEM or bare base64"])
+        raise SettingsError(
+            [
+                t(
+                    "{name} holds {what}; remove the password (openssl pkcs8) and give the plain key",
+                    name=name,
+                    what=t(_LOCKED),
+                )
+            ]
+        )
+    raise SettingsError(
+        [t("{name} holds {items}; give the RSA private key, as PEM or bare base64", name=name, items=_describe(items))]
+    )
 
 
 def load_public_key(data: bytes, name: str) -> RSAPublicKey:
@@ -55,8 +66,18 @@ def load_public_key(data: bytes, name: str) -> RSAPublicKey:
     if keys:
         return _large_enough(keys[0], name)
     if any(isinstance(item, x509.Certificate) for item in items):
-        raise SettingsError([f"{name} holds a certificate; give the public key, or name the file as a certificate"])
-    raise SettingsError([f"{name} holds {_describe(items)}; give the platform's RSA public key, as PEM or bare base64"])
+        raise SettingsError(
+            [t("{name} holds a certificate; give the public key, or name the file as a certificate", name=name)]
+        )
+    raise SettingsError(
+        [
+            t(
+                "{name} holds {items}; give the platform's RSA public key, as PEM or bare base64",
+                name=name,
+                items=_describe(items),
+            )
+        ]
+    )
 
 
 def load_certificates(data: bytes, name: str) -> tuple[x509.Certificate, ...]:
@@ -68,9 +89,19 @@ def load_certificates(data: bytes, name: str) -> tuple[x509.Certificate, ...]:
     items = _items_in(data)
     certificates = tuple(item for item in items if isinstance(item, x509.Certificate))
     if not certificates:
-        raise SettingsError([f"{name} holds {_describe(items)}; give the certificate, as PEM"])
+        raise SettingsError(
+            [t("{name} holds {items}; give the certificate, as PEM", name=name, items=_describe(items))]
+        )
     if _UNREADABLE in items:
-        raise SettingsError([f"{name}: part {items.index(_UNREADABLE) + 1} of it is damaged; fetch the file again"])
+        raise SettingsError(
+            [
+                t(
+                    "{name}: part {number} of it is damaged; fetch the file again",
+                    name=name,
+                    number=items.index(_UNREADABLE) + 1,
+                )
+            ]
+        )
     return certificates
 
 
@@ -81,7 +112,9 @@ def public_key_of(certificate: x509.Certificate, name: str) -> RSAPublicKey:
     except _NOT_THIS:
         key = None
     if not isinstance(key, RSAPublicKey):
-        raise SettingsError([f"{name} holds a certificate whose key is no RSA key; give the RSA certificate"])
+        raise SettingsError(
+            [t("{name} holds a certificate whose key is no RSA key; give the RSA certificate", name=name)]
+        )
     return _large_enough(key, name)
 
 
@@ -89,10 +122,12 @@ def check_validity(certificate: x509.Certificate, name: str, at: datetime) -> st
     """Return the fault of a certificate that is not valid at this time, with file and date; None if it is valid."""
     if at > certificate.not_valid_after_utc:
         day = certificate.not_valid_after_utc.date().isoformat()
-        return f"{name} expired on {day}; fetch a new certificate from the platform"
+        return t("{name} expired on {day}; fetch a new certificate from the platform", name=name, day=day)
     if at < certificate.not_valid_before_utc:
         day = certificate.not_valid_before_utc.date().isoformat()
-        return f"{name} is valid only from {day} on; check the clock, or use the certificate before it"
+        return t(
+            "{name} is valid only from {day} on; check the clock, or use the certificate before it", name=name, day=day
+        )
     return None
 
 
@@ -112,7 +147,9 @@ def load_encrypt_key(data: bytes, name: str) -> bytes:
     except binascii.Error:
         key = b""
     if len(key) != 16:
-        raise SettingsError([f"{name} is no AES key; give the base64 text of 16 bytes that the console shows"])
+        raise SettingsError(
+            [t("{name} is no AES key; give the base64 text of 16 bytes that the console shows", name=name)]
+        )
     return key
 
 
@@ -120,7 +157,9 @@ def load_apiv3_key(data: bytes, name: str) -> bytes:
     """Return the 32 bytes of the APIv3 key, set in WeChat Pay's console. Raises SettingsError."""
     key = data.strip()
     if len(key) != 32 or not key.isascii():
-        raise SettingsError([f"{name} is no APIv3 key; give the 32 characters set in the merchant console"])
+        raise SettingsError(
+            [t("{name} is no APIv3 key; give the 32 characters set in the merchant console", name=name)]
+        )
     return key
 
 
@@ -159,18 +198,27 @@ def _describe(items: list[object]) -> str:
     """Return a text for the wrong content of a file; for several blocks, of the first readable one."""
     match next((item for item in items if item != _UNREADABLE), _UNREADABLE):
         case RSAPrivateKey():
-            return "a private key"
+            return t("a private key")
         case RSAPublicKey():
-            return "a public key"
+            return t("a public key")
         case x509.Certificate():
-            return "a certificate"
+            return t("a certificate")
         case str() as text:
-            return text
+            return t(text)
         case _:
-            return "no RSA key"
+            return t("no RSA key")
 
 
 def _large_enough(key: _Rsa, name: str) -> _Rsa:
     if key.key_size < MIN_BITS:
-        raise SettingsError([f"{name} holds a key of {key.key_size} bits; both platforms ask for {MIN_BITS} or more"])
+        raise SettingsError(
+            [
+                t(
+                    "{name} holds a key of {key_size} bits; both platforms ask for {min_bits} or more",
+                    name=name,
+                    key_size=key.key_size,
+                    min_bits=MIN_BITS,
+                )
+            ]
+        )
     return key

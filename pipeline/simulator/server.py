@@ -9,6 +9,7 @@ from typing import Self
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.simulator.admin import PREFIX, Admin
 from pipeline.simulator.faults.fault import InjectedFault
 from pipeline.simulator.faults.fault_script import load_faults
@@ -69,9 +70,11 @@ class Simulator(AbstractContextManager["Simulator"]):
         try:
             server = HttpServer(self._port, self._receive, self._clock)
         except OSError as error:
-            raise SettingsError([f"can't listen on port {self._port}: {error.strerror}"]) from error
+            raise SettingsError(
+                [t("can't listen on port {port}: {reason}", port=self._port, reason=error.strerror)]
+            ) from error
         except OverflowError as error:
-            raise SettingsError([f"port {self._port} is not between 0 (a free port) and 65535"]) from error
+            raise SettingsError([t("port {port} is not between 0 (a free port) and 65535", port=self._port)]) from error
         self._closing.callback(server.server_close)
         try:
             self._closing.enter_context(self.journal)
@@ -127,7 +130,13 @@ class Simulator(AbstractContextManager["Simulator"]):
 
 def _wrong_limits(limits: Mapping[str, int]) -> list[str]:
     unknown = [
-        f"limits: {name!r} is not an API; choose one of {', '.join(Api)}" for name in limits if name not in set(Api)
+        t("limits: {name!r} is not an API; choose one of {apis}", name=name, apis=", ".join(Api))
+        for name in limits
+        if name not in set(Api)
     ]
-    low = [f"limits: {name} is {limit}, but must be at least 1" for name, limit in limits.items() if limit < 1]
+    low = [
+        t("limits: {name} is {limit}, but must be at least 1", name=name, limit=limit)
+        for name, limit in limits.items()
+        if limit < 1
+    ]
     return unknown + low

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.simulator import write_client_keys
 from pipeline.starter.samples import write_balances, write_orders, write_states, write_tasks
 
@@ -40,7 +41,13 @@ def write_starter(folder: Path) -> list[Path]:
     there = [name for name in (*_FILES, "keys") if (folder / name).exists()]
     if there:
         raise SettingsError(
-            [f"init: {folder} has {', '.join(there)} already, and nothing is replaced; choose another folder"]
+            [
+                t(
+                    "init: {folder} has {there} already, and nothing is replaced; choose another folder",
+                    folder=folder,
+                    there=", ".join(there),
+                )
+            ]
         )
     try:
         for name, write in _FILES.items():
@@ -49,5 +56,13 @@ def write_starter(folder: Path) -> list[Path]:
             write(path)
         write_client_keys(folder / "keys")
     except OSError as exc:
-        raise SettingsError([f"init: {exc.filename or folder}: {exc.strerror}; choose a writable folder"]) from exc
+        raise SettingsError(
+            [
+                t(
+                    "init: {path}: {reason}; choose a writable folder",
+                    path=exc.filename or folder,
+                    reason=exc.strerror,
+                )
+            ]
+        ) from exc
     return [*(folder / name for name in _FILES), folder / "keys"]

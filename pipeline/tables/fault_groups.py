@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pipeline.language import t
 from pipeline.model import Status
 from pipeline.redact import shown_row
 
@@ -79,14 +80,21 @@ class GroupedFaults:
         """Return one line for each of the first `limit` groups, and one line for all others."""
         lines = [_line(group) for group in self.groups[:limit]]
         if rows := self.rows_of_others + sum(group.rows for group in self.groups[limit:]):
-            lines.append(f"{rows:>9,} with other faults")
+            lines.append(t("{rows:>9,} with other faults", rows=rows))
         return lines
 
 
 def _line(group: FaultGroup) -> str:
     status, code, *_ = group.kind
     example = group.example
-    return f"{group.rows:>9,} {status} {code}, first {example.place}: {example.message}".removesuffix(": ")
+    return t(
+        "{rows:>9,} {status} {code}, first {place}: {message}",
+        rows=group.rows,
+        status=status,
+        code=code,
+        place=example.place,
+        message=example.message,
+    ).removesuffix(": ")
 
 
 class FaultGroups:

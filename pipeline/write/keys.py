@@ -6,6 +6,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from pipeline.clock import Clock
+from pipeline.language import later, t
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
 from pipeline.write.answers.answer_content import parse_answer
 from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
@@ -16,14 +17,14 @@ _PAUSE_SECONDS = 60.0
 # Waits before each download of the first keys.
 _FIRST_PAUSES_SECONDS = (0.0, 1.0, 2.0, 4.0)
 
-_UNKNOWN_KEY = (
-    "the platform signs with a key that is unknown here and can't be fetched; put its newest public key or certificate "
-    "into the account's key files"
+_UNKNOWN_KEY = later(
+    "the platform signs with a key that is unknown here and can't be fetched; put its newest public "
+    "key or certificate into the account's key files"
 )
 # docs/platform/wechatpay-v3-points.md, Platform certificates: a merchant may have none.
-_NONE = "the merchant has no platform certificate"
+_NONE = later("the merchant has no platform certificate")
 _NONE_LEFT = {
-    "NOT_ENOUGH": "the merchant's platform certificate has expired",
+    "NOT_ENOUGH": later("the merchant's platform certificate has expired"),
     "RESOURCE_NOT_EXISTS": _NONE,
     "NOT_FOUND": _NONE,
 }
@@ -67,8 +68,12 @@ class Keys:
                 break
         return Halt(
             "platform_key_missing",
-            f"the platform's certificates could not be fetched: {_reason(answer)}; without one no answer can be "
-            f"verified, so nothing was sent; {_advice(answer)}",
+            t(
+                "the platform's certificates could not be fetched: {reason}; without one no answer can be verified, so "
+                "nothing was sent; {advice}",
+                reason=_reason(answer),
+                advice=_advice(answer),
+            ),
         )
 
     def note(self, opened: Opened | None) -> None:
@@ -105,7 +110,9 @@ class Keys:
             why = self._fetched.get(opened.serial)
             if why is None or self._is_known(reply):
                 return None
-        text = f"{opened.note or _UNKNOWN_KEY}, then resume" + (f"; fetching certificates failed: {why}" if why else "")
+        text = t("{advice}, then resume", advice=opened.note or t(_UNKNOWN_KEY)) + (
+            t("; fetching certificates failed: {why}", why=why) if why else ""
+        )
         return Halt(Trust.UNKNOWN_SERIAL, text, may_have_acted=True)
 
     def _is_known(self, reply: Reply | Lost) -> bool:
@@ -146,15 +153,15 @@ def _reason(answer: Reply | Lost | None) -> str:
     none_left = _none_left(answer)
     match answer:
         case None:
-            return "there is nothing to fetch them with"
+            return t("there is nothing to fetch them with")
         case Lost(_, detail):
-            return detail or "there was no answer"
+            return detail or t("there was no answer")
         case Reply(status=HTTPStatus.OK):
-            unusable = "the answer holds none that the APIv3 key opens, or its time is more than 5 minutes off ours"
+            unusable = t("the answer holds none that the APIv3 key opens, or its time is more than 5 minutes off ours")
             return none_left or unusable
     content = parse_answer(Api.POINTS, answer.body)
     details = ", ".join(filter(None, (content.code, content.message))) if content else ""
-    status = f"status {answer.status}" + (f" ({details})" if details else "")
+    status = t("status {status}", status=answer.status) + (f" ({details})" if details else "")
     return f"{none_left}, {status}" if none_left else status
 
 
@@ -163,14 +170,15 @@ def _none_left(answer: Reply | Lost | None) -> str | None:
     content = parse_answer(Api.POINTS, answer.body) if isinstance(answer, Reply) else None
     if content is None:
         return None
-    return _NONE if content.fields.get("data") == [] else _NONE_LEFT.get(content.code)
+    english = _NONE if content.fields.get("data") == [] else _NONE_LEFT.get(content.code)
+    return english and t(english)
 
 
 def _advice(answer: Reply | Lost | None) -> str:
     """Return what to do without platform certificates."""
     if _none_left(answer):
-        return "set public_key_id and public_key_file of the account, then resume"
-    return (
-        "check mchid, serial_no, private_key_file and the APIv3 key of the account and resume, or name its "
-        "public_key_id and public_key_file"
+        return t("set public_key_id and public_key_file of the account, then resume")
+    return t(
+        "check mchid, serial_no, private_key_file and the APIv3 key of the account and resume, or name "
+        "its public_key_id and public_key_file"
     )

@@ -10,6 +10,7 @@ from tenacity import Future, RetryCallState, Retrying, retry_if_result
 from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential
 
+from pipeline.language import t
 from pipeline.write.answers.verdict import TryAgain, Verdict
 
 _log = logging.getLogger("backfill")
@@ -107,7 +108,8 @@ class _StopAfter(stop_base):
 def _log_retry(state: RetryCallState) -> None:
     code, seconds = cast("TryAgain", _last_verdict(state)).code, state.upcoming_sleep
     _log.debug(
-        "attempt %d ended with %s; the next one in %.1f s", state.attempt_number, code, seconds,
+        t("attempt {attempt} ended with {code}; the next one in {seconds:.1f} s", attempt=state.attempt_number,
+              code=code, seconds=seconds),
         extra={"event": "retry", "attempt": state.attempt_number, "code": code, "wait_s": round(seconds, 3)},
     )  # fmt: skip
 

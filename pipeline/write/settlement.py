@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from pipeline.language import t
 from pipeline.ledger.records import DeliveryState, Settlement
 from pipeline.model import Status
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
@@ -87,7 +88,7 @@ def _exhausted(history: DeliveryHistory, verdict: TryAgain) -> Settlement:
     if verdict.refused_at_last:
         return _end(history, Status.REJECTED, verdict.code, verdict.text, DeliveryState.REJECTED)
     if verdict.slow:
-        text = f"every attempt was throttled ({verdict.code}); rerun or resume"
+        text = t("every attempt was throttled ({code}); rerun or resume", code=verdict.code)
         return _end(history, Status.UNSENT, "throttled", text, DeliveryState.UNSENT)
     return _end(history, Status.UNSENT, verdict.code, verdict.text, _as_before(history))
 

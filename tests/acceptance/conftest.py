@@ -24,7 +24,7 @@ def workspace(
     """Return a workspace in a folder of its own; its config sends to the simulator."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BACKFILL_CONFIG", raising=False)
-    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     handlers = logging.getLogger().handlers[:]
     one = Workspace(tmp_path, simulator, capsys)
     yield one

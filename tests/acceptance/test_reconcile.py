@@ -349,8 +349,8 @@ def test_an_existing_report_keeps_its_format(doubtful: Workspace) -> None:
 
 
 def test_the_page_is_written_again_in_full(doubtful: Workspace) -> None:
-    """It has the language of LANG, the settings of the job, and the agreements that are not final."""
-    ended = doubtful.command("reconcile", "last", environ={"LANG": "zh_CN.UTF-8"})
+    """It has the language of LC_ALL, the settings of the job, and the agreements that are not final."""
+    ended = doubtful.command("reconcile", "last", environ={"LC_ALL": "zh_CN.UTF-8"})
 
     page = (doubtful.reports()[-1] / "report.html").read_text(encoding="utf-8")
     assert ended.exit_code == 3

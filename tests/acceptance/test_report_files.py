@@ -205,13 +205,12 @@ def test_the_page_of_a_run_names_its_reruns(workspace: Workspace) -> None:
     assert f"Reruns: {rerun.name}" in (workspace.folder / "page.html").read_text()
 
 
-def test_the_page_is_in_the_language_of_lang(workspace: Workspace) -> None:
-    """With LANG=zh_CN.UTF-8, `run` and `report` write a Chinese page."""
+def test_the_page_is_in_the_chosen_language(workspace: Workspace) -> None:
+    """With LC_ALL=zh_CN.UTF-8, or with --lang zh, `run` and `report` write a Chinese page."""
     workspace.export("orders.csv", [order(1)])
-    chinese = {"LANG": "zh_CN.UTF-8"}
 
-    ended = workspace.command("run", "orders", environ=chinese)
-    again = workspace.command("report", "last", "--output", "page.html", environ=chinese)
+    ended = workspace.command("run", "orders", environ={"LC_ALL": "zh_CN.UTF-8"})
+    again = workspace.command("report", "last", "--output", "page.html", "--lang", "zh")
 
     assert (ended.exit_code, again.exit_code) == (0, 0)
     pages = [workspace.reports()[-1] / "report.html", workspace.folder / "page.html"]

@@ -1,11 +1,13 @@
 """The entry point: every error has an exit code and a sentence."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from pipeline.cli.main import main
 from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
+from pipeline.language import language_in_use
 
 
 @pytest.mark.parametrize(
@@ -68,3 +70,35 @@ def test_a_word_too_many_is_refused(words: list[str], capsys: pytest.CaptureFixt
 
     assert ended.value.code == 2
     assert "unrecognized arguments" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "first"),
+    [
+        pytest.param(["--help"], {}, "usage: backfill", id="no-language"),
+        pytest.param(["--help"], {"LANG": "zh_CN.UTF-8"}, "用法：backfill", id="LANG"),
+        pytest.param(["--help"], {"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "usage: backfill", id="LC_ALL"),
+        pytest.param(["--lang", "zh", "run", "--help"], {}, "用法：backfill run", id="before-the-command"),
+        pytest.param(["run", "--help", "--lang=zh"], {}, "用法：backfill run", id="after-the-command"),
+        pytest.param(["run", "--lang", "zh", "--help", "--lang", "en"], {}, "usage: backfill run", id="the-last-one"),
+        pytest.param(["--help", "--lang", "en"], {"LANG": "zh_CN.UTF-8"}, "usage: backfill", id="not-LANG"),
+        pytest.param(["simulate", "--help", "--lang", "zh"], {}, "用法：backfill simulate", id="simulate"),
+    ],
+)
+def test_the_language_is_known_before_the_first_text(
+    words: list[str], environ: Mapping[str, str], first: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--lang chooses the language of the help too; without it, LC_ALL, LC_MESSAGES or LANG does."""
+    with pytest.raises(SystemExit) as ended:
+        main(words, environ=environ)
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(first)
+
+
+def test_a_command_leaves_the_language_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A process that calls the command keeps its own language."""
+    exit_code = main(["runs", "--lang", "zh", "--config", str(tmp_path / "none.toml")])
+
+    assert (exit_code, language_in_use()) == (2, "en")
+    assert "none.toml" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.parser import build_parser
+from pipeline.language import Language, texts_in
 from pipeline.model import RowLimit
 
 COMMANDS = ["run", "plan", "rerun", "resume", "reconcile", "runs", "show", "report", "totals"]
@@ -207,3 +208,36 @@ def test_options_shared_by_executions_are_the_same() -> None:
 
     assert all({name: each[name] for name in EXECUTION} == EXECUTION for each in parsed)
     assert isinstance(build_parser(), argparse.ArgumentParser)
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        pytest.param([], "backfill：错误：缺少必需的参数：COMMAND", id="missing"),
+        pytest.param(["run", "a", "--nix"], "backfill：错误：无法识别的参数：--nix", id="unknown"),
+        pytest.param(["runs", "--limit"], "backfill runs：错误：参数 --limit：需要一个参数", id="no-value"),
+        pytest.param(
+            ["runs", "--limit", "x"], "backfill runs：错误：参数 --limit：'x' 不是大于等于 0 的整数", id="ours"
+        ),
+        pytest.param(["runs", "--json=1"], "backfill runs：错误：参数 --json：该选项不带值：'1'", id="a-value"),
+        pytest.param(["simulate", "--port", "x"], "backfill：错误：无法识别的参数：--port x", id="of-another-parser"),
+    ],
+)
+def test_errors_are_in_the_chosen_language(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Usage and errors of argparse itself are Chinese with Chinese texts."""
+    with texts_in(Language.CHINESE), pytest.raises(SystemExit) as ended:
+        build_parser().parse_args(words)
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("用法：backfill")
+    assert said.splitlines()[-1] == error
+
+
+def test_a_wrong_choice_names_the_choices_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong choice is Chinese around the words that were given and accepted."""
+    with texts_in(Language.CHINESE), pytest.raises(SystemExit):
+        build_parser().parse_args(["run", "a", "--lang", "fr"])
+
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("backfill run：错误：参数 --lang：无效的选择：'fr'（可选：")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.language import Language
+from pipeline.language import Language, texts_in
 from pipeline.model import Status
 from pipeline.report import PageContext, Summary, Tally
 from pipeline.report.page import render_page
@@ -41,7 +41,8 @@ def opened(
     def open_page(*outcomes: Outcome, language: Language = Language.ENGLISH, **changes: object) -> Browser:
         tally = Tally()
         tally.add(page_of(outcome(), *outcomes))
-        page = render_page(summary_of(tally, **changes), tally, "outcome.csv", PageContext(language))
+        with texts_in(language):
+            page = render_page(summary_of(tally, **changes), tally, "outcome.csv", PageContext())
         (tmp_path / "report.html").write_text(page, encoding="utf-8")
         browser.open(tmp_path / "report.html")
         return browser

@@ -7,7 +7,6 @@ from html import unescape
 from pipeline.model import Status
 from pipeline.report import Summary, Tally
 from pipeline.report.charts import Chart, charts_of
-from pipeline.report.texts import Texts
 from pipeline.tables.outcome_page import Outcome
 from tests.report.outcome_pages import page_of
 
@@ -15,7 +14,7 @@ from tests.report.outcome_pages import page_of
 def charts(summary_of: Callable[..., Summary], *outcomes: Outcome) -> list[Chart]:
     tally = Tally()
     tally.add(page_of(*outcomes))
-    return charts_of(summary_of(tally), tally, Texts())
+    return charts_of(summary_of(tally), tally)
 
 
 def labels(chart: Chart) -> list[str]:

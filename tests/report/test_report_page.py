@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.language import Language
+from pipeline.language import Language, texts_in
 from pipeline.model import Status
 from pipeline.report import PageContext, Summary, Tally
 from pipeline.report.advice import Step, next_steps, verdict
@@ -48,7 +48,8 @@ def page(outcome: Callable[..., Outcome], summary_of: Callable[..., Summary]) ->
     def read(*outcomes: Outcome, language: Language = Language.ENGLISH, **changes: Any) -> Page:
         tally = Tally()
         tally.add(page_of(outcome(), *outcomes))
-        return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv", PageContext(language)))
+        with texts_in(language):
+            return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv", PageContext()))
 
     return read
 
@@ -315,7 +316,8 @@ def test_the_page_is_chinese_where_wanted(summary_of: Callable[..., Summary], ou
     """Verdict, steps, headings and charts are Chinese; statuses, codes, commands and messages stay as they are."""
     tally = tally_of(outcome, 0, unknown=2)
 
-    html = render_page(summary_of(tally), tally, "outcome.csv", PageContext(Language.CHINESE))
+    with texts_in(Language.CHINESE):
+        html = render_page(summary_of(tally), tally, "outcome.csv", PageContext())
 
     read = Page(html)
     assert ("html", {"lang": "zh"}) in read.tags
@@ -358,15 +360,33 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
 
 
 @pytest.mark.parametrize(
-    ("language", "count", "heading"),
+    ("language", "count", "heading", "line"),
     [
-        pytest.param(Language.ENGLISH, 1, "Agreements whose totals are not final: 1", id="all"),
-        pytest.param(Language.ENGLISH, 1200, "Agreements whose totals are not final: the first 1 of 1,200", id="some"),
-        pytest.param(Language.CHINESE, 1200, "累计尚未最终确定的协议：1,200 个中的前 1 个", id="in Chinese"),
+        pytest.param(
+            Language.ENGLISH,
+            1,
+            "Agreements whose totals are not final: 1",
+            ["2***1 (20 characters)", "2", "<b>.csv: row 8"],
+            id="all",
+        ),
+        pytest.param(
+            Language.ENGLISH,
+            1200,
+            "Agreements whose totals are not final: the first 1 of 1,200",
+            ["2***1 (20 characters)", "2", "<b>.csv: row 8"],
+            id="some",
+        ),
+        pytest.param(
+            Language.CHINESE,
+            1200,
+            "累计尚未最终确定的协议：1,200 个中的前 1 个",
+            ["2***1 (20 个字符)", "2", "<b>.csv：第 8 行"],
+            id="in Chinese",
+        ),
     ],
 )
 def test_agreements_that_are_not_final_are_listed(
-    page: Callable[..., Page], language: Language, count: int, heading: str
+    page: Callable[..., Page], language: Language, count: int, heading: str, line: list[str]
 ) -> None:
     """Their numbers are masked, and the first row of each is named, as it is in the report."""
     listed = OpenAgreement("20255108518085000001", 2, "<b>.csv", 8)
@@ -374,8 +394,8 @@ def test_agreements_that_are_not_final_are_listed(
     read = page(language=language, open_agreements=OpenAgreements(count, (listed,)))
 
     assert {heading, "backfill totals --show-ids"} <= set(read.texts)
-    at = read.texts.index("2***1 (20 characters)")
-    assert read.texts[at : at + 3] == ["2***1 (20 characters)", "2", "<b>.csv: row 8"]
+    at = read.texts.index(line[0])
+    assert read.texts[at : at + 3] == line
 
 
 def test_final_totals_are_not_mentioned(page: Callable[..., Page]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
+from pipeline.language import counted, t
 from pipeline.model import Status
-from pipeline.redact import counted, visible
+from pipeline.redact import visible
 from pipeline.report import Step, Summary
 from pipeline.tables.fault_groups import GroupedFaults
 
@@ -47,7 +48,7 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
 def first_of(lines: Sequence[str]) -> list[str]:
     """Return up to 20 lines, and a line with the number of further ones."""
     left = len(lines) - _MOST_LINES
-    return [*lines[:_MOST_LINES], f"and {left:,} more"] if left > 0 else list(lines)
+    return [*lines[:_MOST_LINES], t("and {left:,} more", left=left)] if left > 0 else list(lines)
 
 
 def with_short_id(text: str, run_id: str, short_id: str) -> str:
@@ -57,21 +58,44 @@ def with_short_id(text: str, run_id: str, short_id: str) -> str:
 
 def print_summary(summary: Summary, steps: Iterable[Step], short_id: str, state: str | None = None) -> None:
     """Print the summary of a finished run: counts, speed, report folder, faults and next steps."""
-    print_line(f"run {short_id} of job {summary.job}: {state or summary.state}, exit code {summary.exit_code}")
+    print_line(
+        t(
+            "run {run_id} of job {job}: {value}, exit code {exit_code}",
+            run_id=short_id,
+            job=summary.job,
+            value=state or summary.state,
+            exit_code=summary.exit_code,
+        )
+    )
     if summary.reason:
         print_line(f"  {summary.reason}")
     _print_counts(summary)
     quota = summary.quota
-    throttled = f", {quota.throttled} throttled" if quota.throttled else ""
-    print_line(
-        f"  {counted(summary.attempts, 'request')} in {summary.elapsed_s:.1f} s: {summary.sent_per_s:.1f} per second"
-        f" (quota {quota.limit_per_s:g}){throttled}"
-    )
+    throttled = t(", {throttled} throttled", throttled=quota.throttled) if quota.throttled else ""
+    speed = t(
+        "  {requests} in {seconds:.1f} s: {rate:.1f} per second (quota {limit:g})",
+        requests=counted(summary.attempts, "1 request", "{count:,} requests"),
+        seconds=summary.elapsed_s, rate=summary.sent_per_s, limit=quota.limit_per_s,
+    )  # fmt: skip
+    print_line(speed + throttled)
     for wait in summary.waits:
-        print_line(f"  waited {wait['seconds']:.0f} s, from {wait['since']} to {wait['until']}: {wait['reason']}")
+        print_line(
+            t(
+                "  waited {seconds:.0f} s, from {since} to {until}: {reason}",
+                seconds=wait["seconds"],
+                since=wait["since"],
+                until=wait["until"],
+                reason=wait["reason"],
+            )
+        )
     if summary.open_agreements.count:
-        print_line(f"  totals not final: {counted(summary.open_agreements.count, 'agreement')} (`backfill totals`)")
-    print_line(f"  report: {summary.report}")
+        print_line(
+            t(
+                "  totals not final: {agreements} (`backfill totals`)",
+                agreements=counted(summary.open_agreements.count, "1 agreement", "{count:,} agreements"),
+            )
+        )
+    print_line(t("  report: {report}", report=summary.report))
     print_faults(summary.faults)
     for step in steps:
         print_line(f"  {step.text}")
@@ -80,10 +104,10 @@ def print_summary(summary: Summary, steps: Iterable[Step], short_id: str, state:
 
 def print_running(summary: Summary, short_id: str) -> None:
     """Print the counts of an active run, which has no end, no report and no next steps yet."""
-    print_line(f"run {short_id} of job {summary.job}: running")
-    print_line("  rows not yet sent count as unsent, rows in flight as unknown")
+    print_line(t("run {run_id} of job {job}: running", run_id=short_id, job=summary.job))
+    print_line(t("  rows not yet sent count as unsent, rows in flight as unknown"))
     _print_counts(summary)
-    print_line(f"  {counted(summary.attempts, 'request')} so far")
+    print_line(t("  {requests} so far", requests=counted(summary.attempts, "1 request", "{count:,} requests")))
     print_faults(summary.faults)
 
 
@@ -91,7 +115,7 @@ def print_faults(faults: GroupedFaults) -> None:
     """Print the largest groups of faults, one per line; nothing if there are none."""
     lines = faults.in_words(_LISTED_FAULTS)
     if lines:
-        print_line("  faults:")
+        print_line(t("  faults:"))
     for line in lines:
         print_line(f"  {line}")
 

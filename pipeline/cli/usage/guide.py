@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from pipeline.cli.usage.argument_parser import Formatter, Parser
 from pipeline.language import t
 
 
@@ -17,10 +18,13 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     return by_fold[near[0]] if near else None
 
 
-class GuidingParser(argparse.ArgumentParser):
+class GuidingParser(Parser):
     """A parser whose errors name the nearest command, option or value. `commands` are its commands by name."""
 
     commands: Mapping[str, argparse.ArgumentParser] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": GuidingFormatter, **kwargs})
 
     def refuse(self, command: str, words: Sequence[str]) -> NoReturn:
         """Print that a command does not know these words, and exit with 2."""
@@ -29,7 +33,7 @@ class GuidingParser(argparse.ArgumentParser):
         wrong, listed = next((word for word in words if word.startswith("-")), ""), " ".join(words)
         name = nearest(wrong.partition("=")[0], options)
         if name is None:
-            parser.error(f"unrecognized arguments: {listed}")
+            parser.error(t("unrecognized arguments: {words}", words=listed))
         parser.error(t("unrecognized arguments: {words}; did you mean {name}?", words=listed, name=name))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -41,7 +45,7 @@ class GuidingParser(argparse.ArgumentParser):
         super()._check_value(action, value)
 
 
-class GuidingFormatter(argparse.HelpFormatter):
+class GuidingFormatter(Formatter):
     """Fills paragraphs of a help text, and keeps indented lines, which are examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.records import Due, RunRecord
 from pipeline.ledger.store.database import Damaged, Read
@@ -236,12 +237,14 @@ def due_of(line: Iterable[Any]) -> Due:
     due_no, row_no, key, identity, staged, body, lane, refund_of, card, points, version, position, obj = line
     if body is None:
         raise LedgerError(
-            "the run was taken over by another process while this one was held up; nothing more is sent here; "
-            "`backfill runs` shows it"
+            t(
+                "the run was taken over by another process while this one was held up; nothing more is sent "
+                "here; `backfill runs` shows it"
+            )
         )
     if digest(body) != staged:
         # SQLite has no checksums of pages: a damaged body may still be valid JSON.
-        raise Damaged("the body of a due is not the one that was staged")
+        raise Damaged(t("the body of a due is not the one that was staged"))
     balance = None if card is None else Balance(card, points, version)
     return Due(
         due_no=due_no,

@@ -9,6 +9,7 @@ from itertools import accumulate
 import orjson
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.runs import with_numbers
 from pipeline.ledger.records import ROW_BITS, Phase, RunRecord, position
@@ -99,8 +100,8 @@ def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable
 def _refuse_pruned(connection: sqlite3.Connection, run_id: str) -> None:
     if connection.execute(_IS_PRUNED, (run_id,)).fetchone() is not None:
         raise SettingsError(
-            [f"run {run_id}, whose rows are fixed here, was pruned; to send these rows like those of an export, "
-             "empty their cells _row"]
+            [t("run {run_id}, whose rows are fixed here, was pruned; to send these rows like those of an "
+"export, empty their cells _row", run_id=run_id)]
         )  # fmt: skip
 
 
@@ -137,7 +138,12 @@ def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[Row
             found[mark] = line[0]
         elif run.phase is Phase.STAGING:
             raise SettingsError(
-                [f"run {run.run_id}, whose rows are fixed here, is not read to its end; resume it before this"]
+                [
+                    t(
+                        "run {run_id}, whose rows are fixed here, is not read to its end; resume it before this",
+                        run_id=run.run_id,
+                    )
+                ]
             )
         elif not run.is_rerun and mark.source_row <= counts.get(mark.file_no, 0):
             # The row was skipped: it has no line of its own.

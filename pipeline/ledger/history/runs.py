@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from pipeline.errors import LedgerError, SettingsError
+from pipeline.language import t
 from pipeline.ledger.records import NewRun, Phase, RunRecord, RunState
 from pipeline.ledger.store.database import json_of
 from pipeline.model import Api, Export
@@ -98,8 +99,13 @@ def account_no_of(connection: sqlite3.Connection, name: str, merchant: str, gene
     line = connection.execute(_MERCHANT, (name,)).fetchone()
     if line is not None and line[0] != merchant:
         raise LedgerError(
-            f"the ledger keeps account {name} as {line[0]}, the config now says {merchant}; "
-            "name another ledger in [ledger] url, or give the other account a name of its own"
+            t(
+                "the ledger keeps account {name} as {line}, the config now says {merchant}; name another ledger "
+                "in [ledger] url, or give the other account a name of its own",
+                name=name,
+                line=line[0],
+                merchant=merchant,
+            )
         )
     (first,) = connection.execute(_ACCOUNT_NO, (merchant, generation)).fetchone()
     return None if first is None else int(first)
@@ -141,10 +147,15 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
         found = connection.execute(_BY_PREFIX, (wanted.upper(), wanted.upper())).fetchall()
     if len(found) == 1:
         return _record(found[0])
-    what = "is the beginning of more than one run's id" if found else "is no run in this ledger"
-    near = _nearest(connection, wanted) if not found else None
-    hint = f"; did you mean {near}?" if near else ""
-    raise SettingsError([f"RUN {wanted!r} {what}{hint}; `backfill runs` lists them"])
+    if found:
+        raise SettingsError(
+            [t("RUN {run!r} is the beginning of more than one run's id; `backfill runs` lists them", run=wanted)]
+        )
+    near = _nearest(connection, wanted)
+    hint = t("; did you mean {near}?", near=near) if near else ""
+    raise SettingsError(
+        [t("RUN {run!r} is no run in this ledger{hint}; `backfill runs` lists them", run=wanted, hint=hint)]
+    )
 
 
 def _nearest(connection: sqlite3.Connection, wanted: str) -> str | None:

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 
 import orjson
 
+from pipeline.language import t
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.store.database import Damaged
 from pipeline.model import Status
@@ -64,7 +65,7 @@ def read_skipped_rows(connection: sqlite3.Connection, run: RunRecord) -> Iterato
         try:
             row_nos, source_rows, keys, *file_lines = orjson.loads(zlib.decompress(rows))
         except (zlib.error, ValueError) as exc:
-            raise Damaged("a pack of rows is not the one that was written") from exc
+            raise Damaged(t("a pack of rows is not the one that was written")) from exc
         yield SkippedRows(
             file_no=file_no,
             status=Status(status),

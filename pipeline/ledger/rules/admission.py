@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
+from pipeline.language import later, t
 from pipeline.ledger.records import DeliveryState
 from pipeline.model import Balance
 
@@ -68,7 +69,7 @@ def admit(known: KnownDelivery | None, digest: bytes) -> Go | Skip | Conflict:
     if known.state is DeliveryState.REJECTED:
         return _admit_refused(known, digest)
     if known.digest != digest:
-        return Conflict(_CONFLICTS[known.state])
+        return Conflict(t(_CONFLICTS[known.state]))
     if known.state is DeliveryState.SUCCEEDED:
         return Skip("already_succeeded")
     return Go(doubt=known.state is not DeliveryState.UNSENT, before=known.state)
@@ -81,24 +82,29 @@ def _admit_refused(known: KnownDelivery, digest: bytes) -> Go | Skip | Conflict:
     if known.successor_state is DeliveryState.SUCCEEDED and known.digest == digest:
         return Skip("already_succeeded")
     return Conflict(
-        f"the platform asked for another request key, and the row was given {known.successor}; "
-        "rerun the run that did so, or give this row a key of its own"
+        t(
+            "the platform asked for another request key, and the row was given {successor}; rerun the run "
+            "that did so, or give this row a key of its own",
+            successor=known.successor,
+        )
     )
 
 
-_IN_DOUBT = (
-    "the request key was sent with other content and it is not known whether that was applied; "
-    "rerun the run that left it unknown, then run this row again"
+_IN_DOUBT = later(
+    "the request key was sent with other content and it is not known whether that was applied; rerun "
+    "the run that left it unknown, then run this row again"
 )
 _CONFLICTS = {
     DeliveryState.SUCCEEDED: (
-        "the request key was delivered with other content; if this row is to count as well, give it another key"
+        later("the request key was delivered with other content; if this row is to count as well, give it another key")
     ),
     DeliveryState.UNKNOWN: _IN_DOUBT,
     DeliveryState.SENDING: _IN_DOUBT,
     DeliveryState.UNSENT: (
-        "the request key was attempted with other content; rerun the run that left it unsent, "
-        "or give this row another key"
+        later(
+            "the request key was attempted with other content; rerun the run that left it unsent, or give "
+            "this row another key"
+        )
     ),
 }
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from pipeline.language import t
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.ledger.rules.admission import Blocked, Skip
 from pipeline.ledger.rules.known_deliveries import state_of
@@ -11,10 +12,6 @@ from pipeline.model import Balance
 
 SUPERSEDED = "superseded"
 UNCHANGED = "unchanged"
-
-_EARLIER_STATE = Blocked(
-    "earlier_state_open", "an earlier state of this out_biz_no is open; rerun the run that left it so, then this one"
-)
 
 # The owners of other jobs whose run has an intent for a delivery.
 _OTHER_SENDERS = """
@@ -52,7 +49,7 @@ def under_way_elsewhere(connection: sqlite3.Connection, run: RunRecord, due: Due
     if all(is_gone(owner) for (owner,) in owners):
         return None
     return Blocked(
-        "sent_by_another_job", "a run of another job is sending this request key; once that has ended, rerun"
+        "sent_by_another_job", t("a run of another job is sending this request key; once that has ended, rerun")
     )
 
 
@@ -64,7 +61,8 @@ def payment_of(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Bloc
     if state in (None, DeliveryState.SUCCEEDED):
         return None
     return Blocked(
-        "payment_not_succeeded", f"the payment named in pay_out_biz_no is {state}; deliver it, then rerun this run"
+        "payment_not_succeeded",
+        t("the payment named in pay_out_biz_no is {state}; deliver it, then rerun this run", state=state),
     )
 
 
@@ -95,10 +93,15 @@ def sequence_of_states(connection: sqlite3.Connection, run: RunRecord, due: Due)
         if newest.is_later(due.state.version, due.position):
             return Skip(SUPERSEDED)
         if newest.unsettled:
-            return _EARLIER_STATE
+            return _earlier_state()
     if is_earlier_open(connection, run, due):
-        return _EARLIER_STATE
+        return _earlier_state()
     return Skip(UNCHANGED) if newest is not None and newest.is_confirmed(due.digest) else None
+
+
+def _earlier_state() -> Blocked:
+    message = t("an earlier state of this out_biz_no is open; rerun the run that left it so, then this one")
+    return Blocked("earlier_state_open", message)
 
 
 def is_a_newer_one_due(connection: sqlite3.Connection, run: RunRecord, balance: Balance, position: int) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from pipeline.language import t
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.ledger.rules.admission import Blocked, Conflict, Skip
 from pipeline.ledger.rules.objects import object_in, subject_of
@@ -25,16 +26,6 @@ _VALUES_AT_ONCE = 10_000
 
 # The subject (a request key, or the object of a state) and the digest of a delivery.
 Pair = tuple[str, bytes]
-
-DELIVERED_OTHERWISE = Conflict(
-    "the row that this one fixes was delivered in another variant, under another key or with other content; "
-    "if this row is to count as well, empty its cell _row and give it a key of its own"
-)
-_OPEN = Blocked(
-    "fix_open",
-    "another variant of this row, fixed or not, was sent and it is not known whether that was applied; "
-    "rerun the run that left it unknown, then rerun this one",
-)
 
 # Whether any row of an account and API was ever fixed.
 _KNOWS_FIXES = "SELECT EXISTS (SELECT 1 FROM contents WHERE account_no = ? AND api = ?)"
@@ -250,8 +241,8 @@ def forbidden(api: Api, others: OtherVariants, *, is_fix: bool) -> Blocked | Con
         # A fixed balance or state says what is so now, whatever was said before.
         return None
     if others is OtherVariants.OPEN:
-        return _OPEN
-    return DELIVERED_OTHERWISE if is_fix else Skip("fixed_already")
+        return _open()
+    return Conflict(delivered_otherwise()) if is_fix else Skip("fixed_already")
 
 
 def _variants_of(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> dict[int, tuple[int, int]]:
@@ -346,3 +337,19 @@ def forget_fixes(connection: sqlite3.Connection, first: int, end: int) -> None:
         connection.execute(
             f"DELETE FROM {table} WHERE variant >= ? AND variant < ? AND origin <> variant", (first, end)
         )
+
+
+def delivered_otherwise() -> str:
+    """Return why a fixed row is not sent."""
+    return t(
+        "the row that this one fixes was delivered in another variant, under another key or with other content; "
+        "if this row is to count as well, empty its cell _row and give it a key of its own"
+    )
+
+
+def _open() -> Blocked:
+    message = t(
+        "another variant of this row, fixed or not, was sent and it is not known whether that was applied; "
+        "rerun the run that left it unknown, then rerun this one"
+    )
+    return Blocked("fix_open", message)

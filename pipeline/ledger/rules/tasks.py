@@ -7,6 +7,7 @@ Sent in both forms, the same completions would count twice.
 import sqlite3
 from collections.abc import Iterable
 
+from pipeline.language import later, t
 from pipeline.ledger.records import Due, RunRecord
 from pipeline.ledger.rules.admission import Conflict
 from pipeline.ledger.store.database import json_of
@@ -15,7 +16,7 @@ from pipeline.model import Export
 # A row's key, and whether the task was done once.
 Form = tuple[str, bool]
 
-COUNTED_OTHERWISE = "the task was delivered with another form of `times`; give this row another key"
+COUNTED_OTHERWISE = later("the task was delivered with another form of `times`; give this row another key")
 
 # Rows whose task was sent in the other form, and was not refused for good. For a row in the single form these are
 # deliveries from `<key>-` to `<key>.`, since `.` follows `-` in ASCII; for other rows it is `<key>`. A delivery counts
@@ -49,4 +50,4 @@ def form_conflict(connection: sqlite3.Connection, run: RunRecord, due: Due) -> C
         return None
     row = (run.run_no, due.row_no)
     key = connection.execute("SELECT request_key FROM rows WHERE run_no = ? AND row_no = ?", row).fetchone()[0]
-    return Conflict(COUNTED_OTHERWISE) if sent_otherwise(connection, run, [(key, key == due.identity)]) else None
+    return Conflict(t(COUNTED_OTHERWISE)) if sent_otherwise(connection, run, [(key, key == due.identity)]) else None

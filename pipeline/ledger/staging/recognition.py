@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from pipeline.ledger.records import ROW_BITS, RunRecord, position
 from pipeline.ledger.rules.fixes import (
-    DELIVERED_OTHERWISE,
     OtherVariants,
     VariantDelivery,
+    delivered_otherwise,
     first_variant,
     is_whole,
     knows_fixes,
@@ -138,7 +138,7 @@ class _Candidates:
         own = position(self._run.run_no, staged.first_row_no + at)
         others = state_of_other_variants(deliveries, own, self._pairs(at))
         if others is OtherVariants.DELIVERED and self._run.api is Api.CUMULATION:
-            staged.refuse(at, DELIVERED_OTHERWISE.message)
+            staged.refuse(at, delivered_otherwise())
             return
         staged.variants[at] = Variant(first, own, self._parts_at(at), self._contents[at], origin)
 

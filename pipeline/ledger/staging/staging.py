@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.language import t
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rules.admission import Conflict, OtherSenders, Skip, admit
 from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_deliveries_among
@@ -143,7 +144,7 @@ def _decide_delivered(connection: sqlite3.Connection, run: RunRecord, chunk: Sta
     """Decide on rows that were delivered, or whose key was used with other content."""
     known = known_deliveries_among(connection, run, chunk.parts.values("identity"))
     for at in _sent_in_other_form(connection, run, chunk):
-        chunk.refuse(at, COUNTED_OTHERWISE)
+        chunk.refuse(at, t(COUNTED_OTHERWISE))
     if known:
         _judge_known(chunk, known)
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import orjson
 
 from pipeline.errors import LedgerError
+from pipeline.language import later, t
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ _SWITCHES = 100
 _CACHE = "PRAGMA cache_size = -65536"
 # Errors that the user can fix: the file's name, its permissions, or another process.
 _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
-_GIVE_ACCESS = "give this user write access to the file and its folder"
+_GIVE_ACCESS = later("give this user write access to the file and its folder")
 
 
 class Damaged(sqlite3.DatabaseError):
@@ -56,19 +57,19 @@ def _error_name(exc: sqlite3.Error) -> str:
 
 def _sentence(path: Path, exc: sqlite3.Error, name: str, if_damaged: str | None) -> str:
     advice = {
-        "SQLITE_FULL": "the disk is full; free space and resume the run: what was delivered is kept",
-        "SQLITE_READONLY": f"it can't be written; {_GIVE_ACCESS}",
-        "SQLITE_CANTOPEN": "it can't be opened; check that the folder exists and that this user may write there",
-        "SQLITE_BUSY": "another process keeps it locked; wait for that process or end it, then try again",
-        "SQLITE_LOCKED": "another process keeps it locked; wait for that process or end it, then try again",
-        "SQLITE_NOTADB": "the file is no ledger; name another one in [ledger] url",
-        "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, as docs/backup.md says",
-        "SQLITE_IOERR": "the disk reports an error; check it, then resume the run",
+        "SQLITE_FULL": t("the disk is full; free space and resume the run: what was delivered is kept"),
+        "SQLITE_READONLY": t("it can't be written; {give_access}", give_access=t(_GIVE_ACCESS)),
+        "SQLITE_CANTOPEN": t("it can't be opened; check that the folder exists and that this user may write there"),
+        "SQLITE_BUSY": t("another process keeps it locked; wait for that process or end it, then try again"),
+        "SQLITE_LOCKED": t("another process keeps it locked; wait for that process or end it, then try again"),
+        "SQLITE_NOTADB": t("the file is no ledger; name another one in [ledger] url"),
+        "SQLITE_CORRUPT": t("the file is damaged; restore it from a backup, as docs/backup.md says"),
+        "SQLITE_IOERR": t("the disk reports an error; check it, then resume the run"),
     }
     if if_damaged is not None:
         advice |= {"SQLITE_NOTADB": if_damaged, "SQLITE_CORRUPT": if_damaged}
     sentence = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
-    return f"ledger {path}: {sentence} ({name or type(exc).__name__})"
+    return t("ledger {path}: {sentence} ({value})", path=path, sentence=sentence, value=name or type(exc).__name__)
 
 
 def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
@@ -157,15 +158,24 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     except FileNotFoundError:
         is_there = False
     except OSError as exc:
-        raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
+        raise LedgerError(
+            t(
+                "ledger {path}: {reason}; check [ledger] url and the folder's permissions",
+                path=path,
+                reason=exc.strerror,
+            )
+        ) from exc
     if not is_there:
         empty = sqlite3.connect(":memory:", isolation_level=None)
         _migrate(empty)
         return empty
     if _check_identity(path) < VERSION:
         raise LedgerError(
-            f"ledger {path}: it was written by an older backfill; `backfill runs` brings it up to date, "
-            "where it can be written"
+            t(
+                "ledger {path}: it was written by an older backfill; `backfill runs` brings it up to date, where "
+                "it can be written",
+                path=path,
+            )
         )
     connection = _read_only(path)
     connection.execute(_CACHE)
@@ -197,8 +207,13 @@ def _read_only(path: Path) -> sqlite3.Connection:
     log = wal_path(path)
     if log.exists() and log.stat().st_size:
         raise LedgerError(
-            f"ledger {path}: it can't be written, and its newest lines lie in {log.name}, which SQLite can't read "
-            f"there. Copy {path.name} and {log.name} into a folder that can be written, and name that in [ledger] url"
+            t(
+                "ledger {path}: it can't be written, and its newest lines lie in {log}, which SQLite can't read "
+                "there. Copy {file} and {log} into a folder that can be written, and name that in [ledger] url",
+                path=path,
+                log=log.name,
+                file=path.name,
+            )
         )
     return _connected(f"{uri}?immutable=1")
 
@@ -215,16 +230,24 @@ def wal_path(path: Path) -> Path:
 def make_file(path: Path) -> None:
     """Create the file and its folder, if there is none; raise LedgerError if that is not possible."""
     if path.is_dir():
-        raise LedgerError(f"ledger {path}: that is a folder; name a file in [ledger] url")
+        raise LedgerError(t("ledger {path}: that is a folder; name a file in [ledger] url", path=path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The ledger has the bodies of requests until these are confirmed: only its owner may read them.
         path.touch(mode=0o600, exist_ok=True)
     except OSError as exc:
-        raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
+        raise LedgerError(
+            t(
+                "ledger {path}: {reason}; check [ledger] url and the folder's permissions",
+                path=path,
+                reason=exc.strerror,
+            )
+        ) from exc
     # SQLite would open it, and leave a log that stays read-only after the file's permissions are fixed.
     if not os.access(path, os.W_OK):
-        raise LedgerError(f"ledger {path}: it can't be written; {_GIVE_ACCESS}")
+        raise LedgerError(
+            t("ledger {path}: it can't be written; {give_access}", path=path, give_access=t(_GIVE_ACCESS))
+        )
 
 
 def _check_identity(path: Path) -> int:
@@ -239,11 +262,18 @@ def _check_identity(path: Path) -> int:
         )
     is_new = tables == 0
     if not is_new and application != APPLICATION_ID:
-        raise LedgerError(f"ledger {path}: the file is a database of another program; name another one in [ledger] url")
+        raise LedgerError(
+            t("ledger {path}: the file is a database of another program; name another one in [ledger] url", path=path)
+        )
     if version > VERSION:
         raise LedgerError(
-            f"ledger {path}: it was written by a newer backfill (ledger version {version}, this program knows "
-            f"{VERSION}); install that version or newer"
+            t(
+                "ledger {path}: it was written by a newer backfill (ledger version {version}, this program knows "
+                "{known}); install that version or newer",
+                path=path,
+                version=version,
+                known=VERSION,
+            )
         )
     return int(version)
 

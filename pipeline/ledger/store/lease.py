@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.errors import LedgerError, RunHeld
+from pipeline.language import t
 from pipeline.ledger.records import RunRecord
 
 # How long a lease lasts without being renewed.
@@ -191,12 +192,17 @@ def _refuse_live(
     for job, run_id, owner, expires_at, _ in lines:
         if expires_at > now.isoformat() and not is_gone(owner):
             other = LeaseOwner.parse(owner)
-            refusal = f"job {job} is held by run {run_id} (process {other.pid} on {other.host}); nothing was done: "
-            advice = "wait for it, or end that process"
+            refusal = t(
+                "job {job} is held by run {run_id} (process {pid} on {host}); nothing was done: wait for it, or end "
+                "that process",
+                job=job, run_id=run_id, pid=other.pid, host=other.host,
+            )  # fmt: skip
             if not _can_see(here, other):
-                free_at = datetime.fromisoformat(expires_at)
-                advice += f". It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC"
-            raise RunHeld(refusal + advice)
+                refusal += t(
+                    ". It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC",
+                    free_at=datetime.fromisoformat(expires_at),
+                )
+            raise RunHeld(refusal)
 
 
 def _expiry(lease: Lease, now: datetime) -> str:
@@ -208,8 +214,11 @@ def check(connection: sqlite3.Connection, lease: Lease) -> None:
     line = connection.execute(_JOB, (lease.job,)).fetchone()
     if line is None or line[-1] != lease.fence:
         raise LedgerError(
-            f"job {lease.job} was taken over by another run while this one was held up; nothing more is sent here; "
-            "`backfill runs` shows the other run"
+            t(
+                "job {job} was taken over by another run while this one was held up; nothing more is sent here; "
+                "`backfill runs` shows the other run",
+                job=lease.job,
+            )
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import LedgerError
+from pipeline.language import t
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,19 @@ class LostFileCheck:
         with self._turn:
             if not self._is_lost:
                 self._is_lost, self._saved = True, self._save(run_id)
-        advice = f"All that it knew is saved in {self._saved}: put that in its place" if self._saved else "Put it back"
+        advice = (
+            t("All that it knew is saved in {saved}: put that in its place", saved=self._saved)
+            if self._saved
+            else t("Put it back")
+        )
         raise LedgerError(
-            f"ledger {self._path}: it was deleted, moved or replaced while run {run_id} was on; no further request is "
-            f"sent. {advice}, then `backfill resume {run_id}`; see docs/backup.md"
+            t(
+                "ledger {path}: it was deleted, moved or replaced while run {run_id} was on; no further request "
+                "is sent. {advice}, then `backfill resume {run_id}`; see docs/backup.md",
+                path=self._path,
+                run_id=run_id,
+                advice=advice,
+            )
         )
 
     def _save(self, run_id: str) -> Path | None:

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import LedgerError
+from pipeline.language import later, t
 from pipeline.ledger.store.database import Connect, connect, make_file, with_clear_errors
 from pipeline.ledger.store.lost_file import Place
 from pipeline.ledger.store.transactions import Transactions
 
 T = TypeVar("T")
 
-_IF_DAMAGED = (
-    "the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its -wal: it holds nothing but "
-    "what was sent in the last seconds"
+_IF_DAMAGED = later(
+    "the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its -wal: it "
+    "holds nothing but what was sent in the last seconds"
 )
 # A state of no known format: it makes the limiter begin cautiously, as after a restart of the machine.
 _FORGOTTEN = b"[0, null]"
@@ -38,7 +39,7 @@ class QuotaStore:
     def __init__(self, path: Path, connect: Connect = connect) -> None:
         self._path = path
         make_file(path)
-        with with_clear_errors(path, if_damaged=_IF_DAMAGED):
+        with with_clear_errors(path, if_damaged=t(_IF_DAMAGED)):
             self._connection = connect(path, durable=False)
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
@@ -62,15 +63,21 @@ class QuotaStore:
             return result
 
         try:
-            with with_clear_errors(self._path, if_damaged=_IF_DAMAGED):
+            with with_clear_errors(self._path, if_damaged=t(_IF_DAMAGED)):
                 result = self._transactions.run(write)
         except ValueError as exc:
-            raise LedgerError(f"ledger {self._path}: {_IF_DAMAGED} ({exc})", users_fault=False) from exc
+            raise LedgerError(
+                t("ledger {path}: {sentence} ({value})", path=self._path, sentence=t(_IF_DAMAGED), value=exc),
+                users_fault=False,
+            ) from exc
         if not self._place.is_kept():
             # Another run would use another quota.
             raise LedgerError(
-                f"ledger {self._path}: it was deleted, moved or replaced while a run was on; no further request is "
-                "sent. Put it back, then resume the run"
+                t(
+                    "ledger {path}: it was deleted, moved or replaced while a run was on; no further request is "
+                    "sent. Put it back, then resume the run",
+                    path=self._path,
+                )
             )
         return result
 
@@ -81,7 +88,7 @@ class QuotaStore:
             connection.execute("DELETE FROM quotas")
             connection.execute("INSERT INTO quotas (name, state) VALUES (?, ?)", (_ALL, _FORGOTTEN))
 
-        with with_clear_errors(self._path, if_damaged=_IF_DAMAGED):
+        with with_clear_errors(self._path, if_damaged=t(_IF_DAMAGED)):
             self._transactions.run(write)
 
     def close(self) -> None:

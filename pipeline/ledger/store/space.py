@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.store.database import BUSY_SECONDS, LOG_BYTES, Connect, wal_path, with_clear_errors
 from pipeline.model import Wait
 
@@ -79,9 +80,15 @@ class LogSize:
             self._since = now
         if self._free_bytes(self._path.parent) < self._reserve:
             raise LedgerError(
-                f"ledger {self._path}: the disk is nearly full: {wal_path(self._path).name} takes "
-                f"{size // _MEGABYTE:,} MB, since another program reads the ledger and does not end. End that program "
-                f"(`fuser {self._path}` names it), then `backfill resume {run_id}`: what was delivered is kept"
+                t(
+                    "ledger {path}: the disk is nearly full: {file} takes {size:,} MB, since another program reads "
+                    "the ledger and does not end. End that program (`fuser {path}` names it), then `backfill resume "
+                    "{run_id}`: what was delivered is kept",
+                    path=self._path,
+                    file=wal_path(self._path).name,
+                    size=size // _MEGABYTE,
+                    run_id=run_id,
+                )
             )
 
     def _is_held(self) -> bool:
@@ -99,7 +106,11 @@ class LogSize:
         if self._since is None:
             return []
         log, ledger = wal_path(self._path).name, self._path
-        reason = f"another program reads the ledger and does not end, so {log} grows; `fuser {ledger}` names it, end it"
+        reason = t(
+            "another program reads the ledger and does not end, so {log} grows; `fuser {ledger}` names it, end it",
+            log=log,
+            ledger=ledger,
+        )
         return [Wait(reason, self._since, holds_up=False)]
 
 
@@ -143,11 +154,11 @@ def give_back(connection: sqlite3.Connection, path: Path, pause: Callable[[], No
 def _write_anew(connection: sqlite3.Connection, path: Path, *, is_held: bool) -> str:
     """Write the file anew without its free pages; return the reason if that is not possible."""
     if is_held:
-        return "a run is on; prune again when none is"
+        return t("a run is on; prune again when none is")
     pages = _ask(connection, "page_count") - _ask(connection, "freelist_count")
     needed = int(_COPIES * pages * _ask(connection, "page_size"))
     if free_bytes(path.parent) < needed:
-        return f"that needs {needed // _MEGABYTE + 1:,} MB of free disk"
+        return t("that needs {needed:,} MB of free disk", needed=needed // _MEGABYTE + 1)
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     try:
         connection.execute("VACUUM")
@@ -155,7 +166,7 @@ def _write_anew(connection: sqlite3.Connection, path: Path, *, is_held: bool) ->
         # SQLite makes the copy in the folder for temporary files, which may be on another disk.
         if exc.sqlite_errorcode != sqlite3.SQLITE_FULL:
             raise
-        return "the disk of temporary files (SQLITE_TMPDIR) has no room for a copy"
+        return t("the disk of temporary files (SQLITE_TMPDIR) has no room for a copy")
     return ""
 
 

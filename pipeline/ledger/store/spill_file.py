@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import LedgerError
+from pipeline.language import t
 
 
 class SpillFile:
@@ -46,8 +47,12 @@ class SpillFile:
             yield
         except OSError as exc:
             raise LedgerError(
-                f"the rows that were read can't be kept in {self._folder} ({exc.strerror or exc}); free space there, "
-                "then resume the run, or plan again: nothing was sent"
+                t(
+                    "the rows that were read can't be kept in {folder} ({reason}); free space there, then resume the "
+                    "run, or plan again: nothing was sent",
+                    folder=self._folder,
+                    reason=exc.strerror or exc,
+                )
             ) from exc
 
 

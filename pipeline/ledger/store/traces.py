@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import LedgerBehind
+from pipeline.language import counted, t
 from pipeline.ledger.store import generations
 from pipeline.ledger.store.database import json_of
 from pipeline.ledger.store.marks import Mark, Marks, read_mark
@@ -96,9 +97,13 @@ def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces)
     ]
     if signs:
         raise LedgerBehind(
-            f"ledger {path} may not know all that was sent: {'; '.join(signs)}. Nothing was sent now. If the ledger "
-            "was lost or restored from a backup, put the newest copy back, or send all balances and states again with "
-            "`backfill run JOB --resync`; see docs/backup.md"
+            t(
+                "ledger {path} may not know all that was sent: {signs}. Nothing was sent now. If the ledger was "
+                "lost or restored from a backup, put the newest copy back, or send all balances and states again "
+                "with `backfill run JOB --resync`; see docs/backup.md",
+                path=path,
+                signs="; ".join(signs),
+            )
         )
 
 
@@ -113,10 +118,10 @@ def _signs_of_marks(connection: sqlite3.Connection, marks: Sequence[tuple[Path, 
     ahead = [path for path, mark in marks if mark.generation == generation.name and mark.sequence > generation.sequence]
     others = _unknown(connection, [mark.generation for _, mark in marks], "SELECT name FROM generations")
     if ahead:
-        yield f"requests left after the last one that it knows (noted in {ahead[0]})"
+        yield t("requests left after the last one that it knows (noted in {ahead})", ahead=ahead[0])
     elif others:
         path = next(path for path, mark in marks if mark.generation in others)
-        yield f"another ledger, or a later state of this one, was in use (noted in {path})"
+        yield t("another ledger, or a later state of this one, was in use (noted in {path})", path=path)
 
 
 def has_sent(connection: sqlite3.Connection) -> bool:
@@ -126,20 +131,28 @@ def has_sent(connection: sqlite3.Connection) -> bool:
 
 def _sign_of_quota(connection: sqlite3.Connection, quota: Path | None) -> Iterator[str]:
     if quota is not None and has_sent(connection) and not quota.exists():
-        yield f"{quota} is missing"
+        yield t("{quota} is missing", quota=quota)
 
 
 def _signs_of_reports(connection: sqlite3.Connection, run_ids: Sequence[str], reports: Reports) -> Iterator[str]:
     not_in_ledger = _unknown(connection, run_ids, "SELECT run_id FROM runs")
     unknown = [run_id for run_id in not_in_ledger if reports.read(run_id) is not None]
     if unknown:
-        count = f"{len(unknown)} report{'s' if len(unknown) > 1 else ''}"
-        yield f"it lacks the run of {count}, the last one {max(unknown)} (if of another config, move them away)"
+        count = counted(len(unknown), "1 report", "{count} reports")
+        yield t(
+            "it lacks the run of {count}, the last one {unknown} (if of another config, move them away)",
+            count=count,
+            unknown=max(unknown),
+        )
     last = reports.read(max(set(run_ids) - set(not_in_ledger), default=""))
     if last is None or last.finished_at is None:
         return
     if connection.execute(_ENDED_LATER, {"run_id": last.run_id, "finished_at": last.finished_at}).fetchone()[0]:
-        yield f"the report of run {last.run_id} says that it ended at {last.finished_at}, and the ledger does not"
+        yield t(
+            "the report of run {run_id} says that it ended at {finished_at}, and the ledger does not",
+            run_id=last.run_id,
+            finished_at=last.finished_at,
+        )
 
 
 def _unknown(connection: sqlite3.Connection, names: Sequence[str], known: str) -> list[str]:

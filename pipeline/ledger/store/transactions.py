@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from pipeline.clock import Clock
+from pipeline.language import later, t
 from pipeline.ledger.store.database import BUSY_SECONDS
 from pipeline.model import Wait
 
@@ -18,7 +19,7 @@ _log = logging.getLogger("backfill")
 
 # How long one look at the lock lasts.
 _LOOK_SECONDS = 1.0
-_REASON = "another process writes to the ledger, and keeps it locked"
+_REASON = later("another process writes to the ledger, and keeps it locked")
 
 
 class WriteLock:
@@ -66,12 +67,14 @@ class WriteLock:
         if self.on_look is not None:
             self.on_look()
         elif is_first:
-            _log.warning("waiting: %s, for up to %.0f s", _REASON, self._busy_seconds)
+            _log.warning(
+                t("waiting: {reason}, for up to {seconds:.0f} s", reason=t(_REASON), seconds=self._busy_seconds)
+            )
 
     def waiting(self) -> list[Wait]:
         """Return the wait of a transaction for the lock, if there is one."""
         since = self._since
-        return [] if since is None else [Wait(_REASON, since, since + self._busy_seconds)]
+        return [] if since is None else [Wait(t(_REASON), since, since + self._busy_seconds)]
 
 
 def _begin_at_once(connection: sqlite3.Connection) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.map.columns.headings import Headings, UnclearName
 from pipeline.map.columns.words import Filter, Words, words_of
 from pipeline.map.fields import PART_OF_BIZ_DATA, field_of, fields_of, is_bare, required_fields
@@ -69,13 +70,21 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
     found = _Found(rules, columns)
     faults = [
         *_missing(rules, columns, found),
-        *(f"{why.reason}, but {fed} needs one; {why.advice}" for fed, why in found.unclear_fields.items()),
-        *(f"{why.reason}, but the filter needs one; {why.advice}" for why in found.unclear_filter.values()),
+        *(
+            t("{reason}, but {fed} needs one; {advice}", reason=why.reason, fed=fed, advice=why.advice)
+            for fed, why in found.unclear_fields.items()
+        ),
+        *(
+            t("{reason}, but the filter needs one; {advice}", reason=why.reason, advice=why.advice)
+            for why in found.unclear_filter.values()
+        ),
         *_parts_not_encodable(rules, found.fields),
     ]
     if faults:
         there = shown_headings(list(map(trimmed, columns)))
-        raise SourceError(f"{name}: {'; '.join(faults)}. The file has these columns: {there}")
+        raise SourceError(
+            t("{name}: {faults}. The file has these columns: {there}", name=name, faults="; ".join(faults), there=there)
+        )
 
 
 class _Found:
@@ -184,10 +193,19 @@ def _missing(rules: MappingRules, columns: Sequence[str], found: _Found) -> Iter
     fed = {*found.fields, *found.unclear_fields}
     for name, column in rules.columns.items():
         if name not in fed:
-            yield f'there is no column "{column}" for {name}{_nearest_shown(column, columns)}'
+            yield t(
+                'there is no column "{column}" for {name}{hint}',
+                column=column,
+                name=name,
+                hint=_nearest_shown(column, columns),
+            )
     for column in rules.filter:
         if column not in {*found.filter, *found.unclear_filter}:
-            yield f'there is no column "{column}" for the filter{_nearest_shown(column, columns)}'
+            yield t(
+                'there is no column "{column}" for the filter{hint}',
+                column=column,
+                hint=_nearest_shown(column, columns),
+            )
     yield from _missing_fields(rules, columns, fed)
 
 
@@ -196,8 +214,13 @@ def _missing_fields(rules: MappingRules, columns: Sequence[str], found: set[str]
     fed |= {name.partition(".")[0] for name in fed}  # a part of biz_data feeds biz_data
     for names in required_fields(rules.export):
         if fed.isdisjoint(names):
-            hint = "" if rules.defaults.keys().isdisjoint(names) else "; a default only fills empty cells"
-            yield f"no column or constant feeds {' or '.join(names)}{hint}{_nearest_shown(names[0], columns)}"
+            default = "" if rules.defaults.keys().isdisjoint(names) else t("; a default only fills empty cells")
+            yield t(
+                "no column or constant feeds {names}{default}{hint}",
+                names=t(" or ").join(names),
+                default=default,
+                hint=_nearest_shown(names[0], columns),
+            )
 
 
 def _parts_not_encodable(rules: MappingRules, found: Iterable[str]) -> Iterator[str]:
@@ -205,7 +228,11 @@ def _parts_not_encodable(rules: MappingRules, found: Iterable[str]) -> Iterator[
         try:
             name.encode(rules.charset)
         except UnicodeEncodeError:
-            yield f"the name {shown_heading(name)} goes into biz_data, but {rules.charset} can't encode it"
+            yield t(
+                "the name {name} goes into biz_data, but {charset} can't encode it",
+                name=shown_heading(name),
+                charset=rules.charset,
+            )
 
 
 def _nearest_shown(name: str, columns: Sequence[str]) -> str:

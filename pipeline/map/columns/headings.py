@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipeline.language import t
 from pipeline.redact import shown_heading
 from pipeline.tables.text_columns import trimmed
 
@@ -38,9 +39,15 @@ class Headings:
     def _unclear(self, name: str, candidates: Sequence[str]) -> UnclearName:
         unlike = list(dict.fromkeys(candidates))
         if len(unlike) == 1:
-            return UnclearName(f"{len(candidates)} columns are named {_quoted(unlike[0])}", "rename all but one")
-        shown = " and ".join(map(_quoted, unlike))
-        return UnclearName(f"{shown} each match {_quoted(name)}", "write the exact name of one into the job")
+            return UnclearName(
+                t("{candidates} columns are named {unlike}", candidates=len(candidates), unlike=_quoted(unlike[0])),
+                t("rename all but one"),
+            )
+        shown = t(" and ").join(map(_quoted, unlike))
+        return UnclearName(
+            t("{shown} each match {name}", shown=shown, name=_quoted(name)),
+            t("write the exact name of one into the job"),
+        )
 
 
 def _places_by(names: Sequence[str]) -> dict[str, list[int]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 
+from pipeline.language import t
 from pipeline.map.columns.field_sources import FieldSources, find_sources
 from pipeline.map.fields import field_of
 from pipeline.map.rules import MappingRules
@@ -58,11 +59,15 @@ class RoundedIds:
 
     def _fault(self, name: str, now: str) -> Fault:
         heading = self._sources.headings.get(name, name)
-        label = name if heading == name else f"{name} (column {shown_heading(heading)})"
+        label = name if heading == name else t("{name} (column {heading})", name=name, heading=shown_heading(heading))
         return Fault(
             ID_ROUNDED,
-            f"{label} {masked(now, is_private=True)} is the original id as a spreadsheet rounded it; rows_to_fix of "
-            "this run has the original: format the column as text",
+            t(
+                "{label} {now} is the original id as a spreadsheet rounded it; rows_to_fix of this run has the "
+                "original: format the column as text",
+                label=label,
+                now=masked(now, is_private=True),
+            ),
         )
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+from pipeline.language import t
 from pipeline.map.faults import Unreadable
 from pipeline.map.values.cells import refuse_confusable_number
 
@@ -17,7 +18,7 @@ def from_yuan(text: str) -> str:
     cents = (match[2] or "").rstrip("0") if match else ""
     if match is None or len(cents) > 2:
         refuse_confusable_number(text)
-        raise Unreadable("is not an amount in yuan with at most two decimals", "amount")
+        raise Unreadable(t("is not an amount in yuan with at most two decimals"), "amount")
     return f"{_digits(match)}.{cents:0<2}"
 
 
@@ -25,7 +26,7 @@ def from_fen(text: str) -> str:
     """Return an amount of whole fen in yuan with two decimals: `350` gives `3.50`. Raises Unreadable."""
     fen = _whole(text)
     if fen is None:
-        raise Unreadable("is not an amount in fen, a whole number", "amount")
+        raise Unreadable(t("is not an amount in fen, a whole number"), "amount")
     return f"{fen[:-2] or '0'}.{fen[-2:]:0>2}"
 
 
@@ -33,7 +34,9 @@ def whole_number(text: str) -> int:
     """Return a whole number: `1,000` and `1000.00` give 1000. Raises Unreadable."""
     digits = _whole(text)
     if digits is None or len(digits) > _MOST_DIGITS:
-        raise Unreadable(f"is not a whole number of at most {_MOST_DIGITS} digits", "whole_number")
+        raise Unreadable(
+            t("is not a whole number of at most {most_digits} digits", most_digits=_MOST_DIGITS), "whole_number"
+        )
     return int(digits)
 
 

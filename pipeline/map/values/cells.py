@@ -8,6 +8,7 @@ words. Names and JSON texts keep them.
 import re
 from collections.abc import Set
 
+from pipeline.language import t
 from pipeline.map.faults import Unreadable
 from pipeline.tables.text_columns import WHITE_SPACE
 
@@ -48,10 +49,13 @@ def refuse_confusable(text: str, wide: re.Pattern[str] = _FULL_WIDTH) -> str:
     if text.isascii():
         return text
     if unseen := _INVISIBLE.search(text):
-        raise Unreadable(f"holds {_code_point(unseen[0])}, an invisible character; remove it", "unseen_character")
+        raise Unreadable(
+            t("holds {unseen}, an invisible character; remove it", unseen=_code_point(unseen[0])), "unseen_character"
+        )
     if found := wide.search(text):
         raise Unreadable(
-            f"holds {_code_point(found[0])}, a full-width character; write it half-width", "full_width_character"
+            t("holds {found}, a full-width character; write it half-width", found=_code_point(found[0])),
+            "full_width_character",
         )
     return text
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.language import t
 from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Field, FieldKind
 from pipeline.map.rules import MappingRules
@@ -43,13 +44,13 @@ def conversion(field: Field, rules: MappingRules) -> Convert | None:
 def _boolean(text: str, words: Mapping[str, bool]) -> bool:
     truth = words.get(text.lower())
     if truth is None:
-        raise Unreadable(f"is not one of {', '.join(words)}", "enum")
+        raise Unreadable(t("is not one of {words}", words=", ".join(words)), "enum")
     return truth
 
 
 def _json_object(text: str) -> str:
     if not isinstance(_parsed(text), dict):
-        raise Unreadable("is not a JSON object", "json")
+        raise Unreadable(t("is not a JSON object"), "json")
     return text
 
 
@@ -57,13 +58,13 @@ def _discounts(text: str, read_amount: Convert) -> list[dict[str, Any]] | None:
     """Read a JSON list of flat objects. The schema checks their keys. An empty list is no value."""
     items = _parsed(text)
     if not isinstance(items, list) or not all(map(_is_flat_object, items)):
-        raise Unreadable("is not a JSON list of discounts", "json")
+        raise Unreadable(t("is not a JSON list of discounts"), "json")
     try:
         # Parsed again with numbers as text, so that no amount becomes a float.
         items = json.loads(text, parse_float=str, parse_int=str)
         return [_with_amount_read(item, read_amount) for item in items] or None
     except RecursionError:  # a repeated key can hide a deep value from the check above
-        raise Unreadable("is nested too deep", "json") from None
+        raise Unreadable(t("is nested too deep"), "json") from None
 
 
 def _with_amount_read(item: dict[str, Any], read_amount: Convert) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def _with_amount_read(item: dict[str, Any], read_amount: Convert) -> dict[str, A
     try:
         return item | {"discount_amount": read_amount(amount)}
     except Unreadable as error:
-        raise Unreadable(f"has a discount_amount that {error.words}", error.rule) from None
+        raise Unreadable(t("has a discount_amount that {words}", words=error.words), error.rule) from None
 
 
 def _is_flat_object(item: object) -> bool:
@@ -84,4 +85,4 @@ def _parsed(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise Unreadable("is not JSON", "json") from None
+        raise Unreadable(t("is not JSON"), "json") from None

@@ -2,6 +2,7 @@
 
 import re
 
+from pipeline.language import later, t
 from pipeline.map.faults import ROUNDED, Unreadable
 from pipeline.map.values.cells import refuse_confusable
 
@@ -12,7 +13,7 @@ ROUNDED_ID = rf"{SCIENTIFIC}|^[+-]?[0-9]+\.0+$"
 
 _SCIENTIFIC = re.compile(SCIENTIFIC)
 _ROUNDED_ID = re.compile(ROUNDED_ID)
-_ADVICE = 'export the column as text; if codes really look like this, set suspicious_ids = "send" in the job'
+_ADVICE = later('export the column as text; if codes really look like this, set suspicious_ids = "send" in the job')
 
 
 def read_id(text: str) -> str:
@@ -20,12 +21,16 @@ def read_id(text: str) -> str:
     refuse_confusable(text)
     refuse_scientific(text)
     if _ROUNDED_ID.fullmatch(text):
-        raise Unreadable(f"ends in .0, as a number does, so digits may be lost: {_ADVICE}", "rounded", ROUNDED)
+        raise Unreadable(
+            t("ends in .0, as a number does, so digits may be lost: {advice}", advice=t(_ADVICE)), "rounded", ROUNDED
+        )
     return text
 
 
 def refuse_scientific(text: str) -> str:
     """Return a text as it is; raise Unreadable for a number in scientific notation."""
     if _SCIENTIFIC.fullmatch(text):
-        raise Unreadable(f"is in scientific notation, so digits may be lost: {_ADVICE}", "rounded", ROUNDED)
+        raise Unreadable(
+            t("is in scientific notation, so digits may be lost: {advice}", advice=t(_ADVICE)), "rounded", ROUNDED
+        )
     return text

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
+from pipeline.language import later, t
+
 Written = tuple[datetime, timedelta | None]
 """The local time, and its offset from UTC; None if the text has no offset."""
 TimeForm = Callable[[str], Written | None]
@@ -80,9 +82,9 @@ NUMBERS: Mapping[str, TimeForm] = {
 
 # The likely meaning of a number, by its digits before the point.
 _MEANINGS = {
-    5: ("a spreadsheet's day number", "excel_serial"),
-    10: ("seconds since 1970", "epoch_s"),
-    13: ("milliseconds since 1970", "epoch_ms"),
+    5: (later("a spreadsheet's day number"), "excel_serial"),
+    10: (later("seconds since 1970"), "epoch_s"),
+    13: (later("milliseconds since 1970"), "epoch_ms"),
 }
 
 
@@ -92,7 +94,7 @@ def number_hint(text: str) -> str:
     if match is None or len(match[1]) not in _MEANINGS:
         return ""
     meaning, name = _MEANINGS[len(match[1])]
-    return f'; if it is {meaning}, set "{name}" for the field in the job\'s formats'
+    return t('; if it is {meaning}, set "{name}" for the field in the job\'s formats', meaning=t(meaning), name=name)
 
 
 def form_fault(form: str) -> str | None:
@@ -103,14 +105,14 @@ def form_fault(form: str) -> str | None:
     unknown = sorted(named.difference(_DIRECTIVES.split()))
     has_day = "%j" in named or ("%d" in named and named & {"%m", "%b", "%B"})
     faults = (
-        (not named, f"is neither a form such as %Y/%m/%d %H:%M nor one of {', '.join(NUMBERS)}"),
-        (unknown, f"{', '.join(unknown)} can't be used; use {_DIRECTIVES}"),
-        (not (named & {"%Y", "%y"} and has_day), "names no day; it needs %Y, %m and %d"),
-        ("%I" in named and "%p" not in named, "%I needs %p; for 24 hours use %H"),
+        (not named, t("is neither a form such as %Y/%m/%d %H:%M nor one of {numbers}", numbers=", ".join(NUMBERS))),
+        (unknown, t("{unknown} can't be used; use {directives}", unknown=", ".join(unknown), directives=_DIRECTIVES)),
+        (not (named & {"%Y", "%y"} and has_day), t("names no day; it needs %Y, %m and %d")),
+        ("%I" in named and "%p" not in named, t("%I needs %p; for 24 hours use %H")),
     )
     fault = next((words for is_so, words in faults if is_so), None)
     # Last, because Python 3.13 warns about a form without a year.
-    return fault or (None if _is_form(form) else "names a part twice, or ends with a lone %")
+    return fault or (None if _is_form(form) else t("names a part twice, or ends with a lone %"))
 
 
 def _is_form(form: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
+from pipeline.language import t
 from pipeline.map.faults import OUT_OF_RANGE, Unreadable
 from pipeline.map.values.cells import refuse_confusable_number
 from pipeline.map.values.time_forms import NUMBERS, built_in, number_hint, of_strptime
@@ -41,9 +42,9 @@ class TimeReader:
         """
         moment = self._read(text)
         if moment < self._earliest:
-            raise Unreadable(f"is before {_EARLIEST.year}", "time_range", OUT_OF_RANGE)
+            raise Unreadable(t("is before {year}", year=_EARLIEST.year), "time_range", OUT_OF_RANGE)
         if moment > self._latest:
-            raise Unreadable("is more than 15 minutes in the future", "time_range", OUT_OF_RANGE)
+            raise Unreadable(t("is more than 15 minutes in the future"), "time_range", OUT_OF_RANGE)
         return (moment + _BEIJING).isoformat(" ", "seconds")
 
     def utc_instant(self, text: str) -> str:
@@ -60,9 +61,9 @@ class TimeReader:
         except Unreadable:
             raise
         except (ValueError, OverflowError):
-            raise Unreadable("is not an existing day and time", "time") from None
+            raise Unreadable(t("is not an existing day and time"), "time") from None
         refuse_confusable_number(text)
-        raise Unreadable(f"is not a time such as 2024-05-01 12:00:00{number_hint(text)}", "time")
+        raise Unreadable(t("is not a time such as 2024-05-01 12:00:00{text}", text=number_hint(text)), "time")
 
     def _moment(self, written: datetime, ahead: timedelta | None) -> datetime:
         return written - (_offset(written, self._zone) if ahead is None else ahead)
@@ -80,7 +81,7 @@ def _offset(written: datetime, zone: ZoneInfo) -> timedelta:
         return offset
     local = written.replace(tzinfo=zone)
     if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None, fold=0) != written:
-        raise Unreadable(f"is a time that the clocks of {zone} skipped", "time")
+        raise Unreadable(t("is a time that the clocks of {zone} skipped", zone=zone), "time")
     return local.utcoffset() or _AT_UTC
 
 

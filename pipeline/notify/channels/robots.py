@@ -19,6 +19,7 @@ from urllib.parse import quote_plus
 
 import orjson
 
+from pipeline.language import t
 from pipeline.notify.message import Message
 from pipeline.notify.run_end import RunEnd
 from pipeline.settings import ReceiverType, WebReceiver
@@ -94,7 +95,7 @@ def fault_of(receiver_type: ReceiverType, status: int, answer: bytes) -> str | N
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        return "the answer is no JSON object"
+        return t("the answer is no JSON object")
     names = ("errcode",) if receiver_type is not ReceiverType.FEISHU else ("code", "StatusCode")
     code = next((content[name] for name in names if name in content), None)
     return None if code == 0 else f"code {code}: {content.get('errmsg') or content.get('msg')}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.model import CsvFormat
 from pipeline.read.ports import ColumnUse
 
@@ -82,8 +83,14 @@ class HeaderFinder:
             found = self._by_consistency()
         if found:
             raise SourceError(
-                f"{name}: the header seems to be line {found.header.number}, with the delimiter "
-                f"{json.dumps(found.delimiter)}; write {self._settings(found)} for the job"
+                t(
+                    "{name}: the header seems to be line {number}, with the delimiter {delimiter}; "
+                    "write {settings} for the job",
+                    name=name,
+                    number=found.header.number,
+                    delimiter=json.dumps(found.delimiter),
+                    settings=self._settings(found),
+                )
             )
 
     def _is_row(self, line: Line) -> bool:
@@ -168,9 +175,9 @@ class HeaderFinder:
         settings = []
         above = [line.text for line in self._lines if line.number < found.header.number]
         if found.header.number != self._form.skip_lines + 1:
-            or_comment = ' (or csv.comment = "#")' if above and all(text.startswith("#") for text in above) else ""
+            or_comment = t(' (or csv.comment = "#")') if above and all(text.startswith("#") for text in above) else ""
             settings.append(f"csv.skip_lines = {found.header.number - 1}{or_comment}")
         is_found_anyway = self._form.delimiter == AUTO and found.delimiter in _COMMON_DELIMITERS and settings
         if found.delimiter != self._form.delimiter and not is_found_anyway:
             settings.append(f"csv.delimiter = {json.dumps(found.delimiter)}")
-        return " and ".join(settings)
+        return t(" and ").join(settings)

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from pipeline.errors import SourceError
+from pipeline.language import counted, t
 from pipeline.model import BadRow, CsvFormat, Fault
 from pipeline.read.csv.layout import HeaderFinder
 from pipeline.read.csv.records import BrokenRecord, Record, RecordReader, Records
@@ -104,11 +105,19 @@ class CsvReader:
             for at, record in enumerate(some.several):
                 if isinstance(record, BrokenRecord):
                     lines.check(self._bytes.name, (), self._form.delimiter)
-                    raise SourceError(f"{self._bytes.name} has no readable header: {record.fault.message}")
+                    raise SourceError(
+                        t(
+                            "{file} has no readable header: {message}",
+                            file=self._bytes.name,
+                            message=record.fault.message,
+                        )
+                    )
                 if not all(map(is_blank, record)):
                     return record, Records(some.several[at + 1 :], some.file_lines[at + 1 :])
         lines.check(self._bytes.name, (), self._form.delimiter)
-        raise SourceError(f"{self._bytes.name} holds nothing but blank lines; export it again, with a header")
+        raise SourceError(
+            t("{file} holds nothing but blank lines; export it again, with a header", file=self._bytes.name)
+        )
 
     def _texts_of_records(self) -> Iterator[Records]:
         for text in self._texts:
@@ -157,8 +166,10 @@ class CsvReader:
             if isinstance(record, BrokenRecord):
                 bad[at] = BadRow(at + 1, record.fault, self._fitted(record.cells))
             elif not all(map(is_blank, record)):
-                found = f"{len(record)} {'cell' if len(record) == 1 else 'cells'}"
-                fault = Fault("ragged", f"{found} where the header has {len(self.columns)}")
+                found = counted(len(record), "1 cell", "{count} cells")
+                fault = Fault(
+                    "ragged", t("{found} where the header has {columns}", found=found, columns=len(self.columns))
+                )
                 bad[at] = BadRow(at + 1, fault, self._fitted(record))
         return bad
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from pipeline.language import t
 from pipeline.model import CsvFormat, Fault
 from pipeline.read.csv.placeholders import Placeholders
 from pipeline.read.csv.record_lines import RecordLines, record_pattern
@@ -156,18 +157,27 @@ class _Parser:
 
     def _one(self, text: str) -> Record:
         if text == LINE_TOO_LONG:
-            return BrokenRecord(Fault("line_too_long", f"the line is longer than {self._bounds.line_bytes} bytes"))
+            return BrokenRecord(
+                Fault(
+                    "line_too_long", t("the line is longer than {line_bytes} bytes", line_bytes=self._bounds.line_bytes)
+                )
+            )
         cells = self._cells(text)
         if UNDECODABLE in text:
             return _broken(
-                "not_decodable", "bytes that are not valid in the file's encoding", cells or self._split(text)
+                "not_decodable", t("bytes that are not valid in the file's encoding"), cells or self._split(text)
             )
         if _NUL in text:
-            return _broken("nul_character", "a NUL character, which CSV can't hold", cells or self._split(text))
+            return _broken("nul_character", t("a NUL character, which CSV can't hold"), cells or self._split(text))
         if cells is None:
             return self._badly_quoted(text)
         if any(len(cell) > self._bounds.cell_chars for cell in cells):
-            return BrokenRecord(Fault("field_too_long", f"a cell is longer than {self._bounds.cell_chars} characters"))
+            return BrokenRecord(
+                Fault(
+                    "field_too_long",
+                    t("a cell is longer than {cell_chars} characters", cell_chars=self._bounds.cell_chars),
+                )
+            )
         return cells
 
     def _is_crowded(self, text: str) -> bool:
@@ -182,7 +192,12 @@ class _Parser:
         bare = self._quoted.sub("", text) if self._quoted else text
         if not self._is_crowded(bare):
             return None
-        return BrokenRecord(Fault("too_many_cells", f"there are more than {self._bounds.record_cells:,} cells"))
+        return BrokenRecord(
+            Fault(
+                "too_many_cells",
+                t("there are more than {record_cells:,} cells", record_cells=self._bounds.record_cells),
+            )
+        )
 
     def _cells(self, text: str) -> list[str] | None:
         """Return the cells of one record; None if its quotes break the rules."""
@@ -198,8 +213,11 @@ class _Parser:
         quote = self._form.quote
         return _broken(
             "bad_quote",
-            f"a quote {quote} is inside a cell that is not quoted, or a closing quote is missing; "
-            f"put {quote} around the cell and double each {quote} inside it",
+            t(
+                "a quote {quote} is inside a cell that is not quoted, or a closing quote is missing; put {quote} "
+                "around the cell and double each {quote} inside it",
+                quote=quote,
+            ),
             self._split(text),
         )
 

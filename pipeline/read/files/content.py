@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from pipeline.errors import SourceError
+from pipeline.language import later, t
 from pipeline.read.files.name_hint import Codec, FileKind, hint_of
 from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes
 
@@ -22,22 +23,23 @@ _PARQUET = re.compile(rb"PAR[1E](?![\t\r\n\x20-\x7e])")
 _ZIP = re.compile(rb"PK\x03\x04")
 # The container of .xls and .doc files, and of every workbook with a password.
 _OLE = re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
-_PACKED = ((_PARQUET, "Parquet"), (_ZIP, "a ZIP archive or a workbook"), (_OLE, "a workbook"))
-_UNPACK = "unpack it, or compress it with gzip, zstd or bzip2"
-_EXPORT_AGAIN = "export it again, as CSV, Parquet or JSON lines"
-_SAVE_AS_WORKBOOK = "open it in a spreadsheet and save it as .xlsx, or as CSV"
+_PACKED = ((_PARQUET, "Parquet"), (_ZIP, later("a ZIP archive or a workbook")), (_OLE, later("a workbook")))
+_UNPACK = later("unpack it, or compress it with gzip, zstd or bzip2")
+_EXPORT_AGAIN = later("export it again, as CSV, Parquet or JSON lines")
+_SAVE_AS_WORKBOOK = later("open it in a spreadsheet and save it as .xlsx, or as CSV")
+_TAR = later("a tar archive")
 # Formats that are not read: first bytes, name, advice.
 _FOREIGN = (
-    (re.compile(rb"\xfd7zXZ\0"), "an xz archive", _UNPACK),
-    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive", _UNPACK),
-    (re.compile(rb"Rar!\x1a\x07"), "a RAR archive", _UNPACK),
-    (re.compile(rb"\x04\x22\x4d\x18"), "compressed with lz4", _UNPACK),
-    (re.compile(rb"\xff\x06\0\0sNaPpY"), "compressed with snappy", _UNPACK),
-    (re.compile(rb"\x1f\x9d"), "compressed with compress", _UNPACK),
-    (re.compile(rb"%PDF-"), "a PDF document", _EXPORT_AGAIN),
-    (re.compile(rb"ORC(?![\t\r\n\x20-\x7e])"), "an ORC file", _EXPORT_AGAIN),
-    (re.compile(rb"Obj\x01"), "an Avro file", _EXPORT_AGAIN),
-    (re.compile(rb"SQLite format 3\0"), "an SQLite database", _EXPORT_AGAIN),
+    (re.compile(rb"\xfd7zXZ\0"), later("an xz archive"), _UNPACK),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), later("a 7z archive"), _UNPACK),
+    (re.compile(rb"Rar!\x1a\x07"), later("a RAR archive"), _UNPACK),
+    (re.compile(rb"\x04\x22\x4d\x18"), later("compressed with lz4"), _UNPACK),
+    (re.compile(rb"\xff\x06\0\0sNaPpY"), later("compressed with snappy"), _UNPACK),
+    (re.compile(rb"\x1f\x9d"), later("compressed with compress"), _UNPACK),
+    (re.compile(rb"%PDF-"), later("a PDF document"), _EXPORT_AGAIN),
+    (re.compile(rb"ORC(?![\t\r\n\x20-\x7e])"), later("an ORC file"), _EXPORT_AGAIN),
+    (re.compile(rb"Obj\x01"), later("an Avro file"), _EXPORT_AGAIN),
+    (re.compile(rb"SQLite format 3\0"), later("an SQLite database"), _EXPORT_AGAIN),
 )
 _MARKUP = (
     (re.compile(rb"<(?:!doctype\s+html|html|head|body|table|meta|script|style)\b", re.IGNORECASE), "HTML"),
@@ -82,7 +84,9 @@ def check_text(name: str, head: bytes) -> None:
     """Raise `SourceError` if the decompressed bytes, which should be text, are something else."""
     inner = _codec_of(head) or next((what for mark, what in _PACKED if mark.match(head)), None)
     if inner or head[_TAR_MARK] == b"ustar":
-        raise SourceError(f"{name} holds {inner or 'a tar archive'} where text is expected; unpack it first")
+        raise SourceError(
+            t("{name} holds {what} where text is expected; unpack it first", name=name, what=t(inner or _TAR))
+        )
     _check_foreign(name, head)
     _check_json(name, _text_of(head))
 
@@ -101,13 +105,22 @@ def _binary_kind(name: str, head: bytes, stored: IO[bytes]) -> FileKind | None:
         return None
     names = _names_in_archive(stored)
     if "xl/workbook.bin" in names:
-        raise SourceError(f"{name} is a workbook of the kind .xlsb; {_SAVE_AS_WORKBOOK}")
+        raise SourceError(
+            t(
+                "{name} is a workbook of the kind .xlsb; {advice}",
+                name=name,
+                advice=t(_SAVE_AS_WORKBOOK),
+            )
+        )
     if not names:
         raise SourceError(
-            f"{name} is a ZIP archive or a workbook, and damaged: its list of members is missing; fetch it again"
+            t(
+                "{name} is a ZIP archive or a workbook, and damaged: its list of members is missing; fetch it again",
+                name=name,
+            )
         )
     if not any(_OF_WORKBOOK.match(member) for member in names):
-        raise SourceError(f"{name} is a ZIP archive; {_UNPACK}")
+        raise SourceError(t("{name} is a ZIP archive; {advice}", name=name, advice=t(_UNPACK)))
     return FileKind.WORKBOOK
 
 
@@ -123,12 +136,14 @@ def _names_in_archive(stored: IO[bytes]) -> set[str]:
 def _check_foreign(name: str, head: bytes) -> None:
     for mark, what, advice in _FOREIGN:
         if mark.match(head):
-            raise SourceError(f"{name} is {what}; {advice}")
+            raise SourceError(t("{name} is {what}; {advice}", name=name, what=t(what), advice=t(advice)))
     for mark, what in _MARKUP:
         if mark.match(_text_of(head)):
             is_workbook = hint_of(name).kind is FileKind.WORKBOOK
             advice = _SAVE_AS_WORKBOOK if is_workbook else _EXPORT_AGAIN
-            raise SourceError(f"{name} is {what}, despite its name; {advice}")
+            raise SourceError(
+                t("{name} is {what}, despite its name; {advice}", name=name, what=t(what), advice=t(advice))
+            )
 
 
 def _text_of(head: bytes) -> bytes:
@@ -140,9 +155,22 @@ def _text_of(head: bytes) -> bytes:
 def _check_codec(name: str, codec: Codec | None) -> None:
     hint = hint_of(name)
     if codec is None and hint.codec:
-        raise SourceError(f"{name} is damaged or misnamed: it does not begin as {hint.codec} does; fetch it again")
+        raise SourceError(
+            t(
+                "{name} is damaged or misnamed: it does not begin as {codec} does; fetch it again",
+                name=name,
+                codec=hint.codec,
+            )
+        )
     if codec and codec is not hint.codec and (hint.codec or hint.kind):
-        raise SourceError(f"{name} is compressed with {codec}; rename it so that it ends in {_ENDINGS[codec]}")
+        raise SourceError(
+            t(
+                "{name} is compressed with {codec}; rename it so that it ends in {endings}",
+                name=name,
+                codec=codec,
+                endings=_ENDINGS[codec],
+            )
+        )
 
 
 def _check_kind(name: str, binary: FileKind | None) -> None:
@@ -150,18 +178,34 @@ def _check_kind(name: str, binary: FileKind | None) -> None:
     if expected is None or binary is expected:
         return
     if binary:
-        raise SourceError(f"{name} is {binary}, not {expected}; rename it so that it ends in {_ENDINGS[binary]}")
+        raise SourceError(
+            t(
+                "{name} is {binary}, not {expected}; rename it so that it ends in {endings}",
+                name=name,
+                binary=t(binary),
+                expected=t(expected),
+                endings=_ENDINGS[binary],
+            )
+        )
     if expected is FileKind.PARQUET:
-        raise SourceError(f"{name} is damaged or misnamed: it does not begin as Parquet does; fetch it again")
+        raise SourceError(
+            t("{name} is damaged or misnamed: it does not begin as Parquet does; fetch it again", name=name)
+        )
     if expected is FileKind.WORKBOOK:
-        raise SourceError(f"{name} is text and not a workbook; rename it so that it ends in .csv, or save it as .xlsx")
+        raise SourceError(
+            t("{name} is text and not a workbook; rename it so that it ends in .csv, or save it as .xlsx", name=name)
+        )
 
 
 def _check_json(name: str, text: bytes) -> None:
     if hint_of(name).kind is not FileKind.JSON_LINES:
         if _JSON.match(text):
-            raise SourceError(f"{name} holds JSON; JSON lines are read from a file that ends in .jsonl")
+            raise SourceError(t("{name} holds JSON; JSON lines are read from a file that ends in .jsonl", name=name))
     elif text.startswith(b"[") or _JSON_OVER_LINES.match(text):
-        raise SourceError(f"{name} is one JSON document; write each record as an object on a line of its own")
+        raise SourceError(
+            t("{name} is one JSON document; write each record as an object on a line of its own", name=name)
+        )
     elif text and not text.startswith(b"{"):
-        raise SourceError(f"{name} does not hold JSON lines: its first line is no JSON object; export it again")
+        raise SourceError(
+            t("{name} does not hold JSON lines: its first line is no JSON object; export it again", name=name)
+        )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from pipeline.language import later
+
 Meaning = TypeVar("Meaning")
 
 
@@ -20,9 +22,9 @@ class FileKind(StrEnum):
     """The kind of data in a file; the values are words for messages."""
 
     CSV = "CSV"
-    JSON_LINES = "JSON lines"
+    JSON_LINES = later("JSON lines")
     PARQUET = "Parquet"
-    WORKBOOK = "a workbook"
+    WORKBOOK = later("a workbook")
 
 
 _CODECS = {".gz": Codec.GZIP, ".zst": Codec.ZSTD, ".bz2": Codec.BZ2}
@@ -39,7 +41,7 @@ _KINDS = _TEXTS | _BINARIES | {".txt": FileKind.CSV, ".json": FileKind.JSON_LINE
 
 EXPORT_ENDINGS = (*(text + codec for text in _TEXTS for codec in ("", *_CODECS)), *_BINARIES)
 """The endings of files that are read from a folder."""
-SHOWN_ENDINGS = ".csv, .tsv, .jsonl, .ndjson (each also .gz, .zst, .bz2), .parquet, .xlsx, .xls or .ods"
+SHOWN_ENDINGS = later(".csv, .tsv, .jsonl, .ndjson (each also .gz, .zst, .bz2), .parquet, .xlsx, .xls or .ods")
 """`EXPORT_ENDINGS` for messages."""
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from pipeline.errors import PipelineError, SourceError
+from pipeline.language import t
 from pipeline.read.files.interruptible import interruptible
 
 
@@ -47,7 +48,9 @@ def as_source_errors(name: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SourceError(f"{name} can't be read: {reason}; nothing was sent from it") from error
+        raise SourceError(
+            t("{name} can't be read: {reason}; nothing was sent from it", name=name, reason=reason)
+        ) from error
 
 
 @contextmanager
@@ -59,7 +62,14 @@ def as_store_errors(name: str) -> Iterator[None]:
     except PipelineError:
         raise
     except Exception as error:
-        raise SourceError(f"{name} can't be read: {type(error).__name__}: {error}; nothing was sent from it") from error
+        raise SourceError(
+            t(
+                "{name} can't be read: {kind}: {error}; nothing was sent from it",
+                name=name,
+                kind=type(error).__name__,
+                error=error,
+            )
+        ) from error
 
 
 def printable_name(name: str) -> str:
@@ -89,8 +99,12 @@ def verify_unchanged(file: SourceFile) -> None:
         now = _look_again(file)
     if now != file.fingerprint:
         raise SourceError(
-            f"{file.name} changed after it was found: {_differences(file.fingerprint, now)}; "
-            "nothing was sent from it; run again once it is complete"
+            t(
+                "{file} changed after it was found: {differences}; nothing was sent from it; run again once it "
+                "is complete",
+                file=file.name,
+                differences=_differences(file.fingerprint, now),
+            )
         )
 
 
@@ -114,5 +128,5 @@ def _look_again(file: SourceFile) -> Fingerprint:
 
 def _differences(then: Fingerprint, now: Fingerprint) -> str:
     if then.size != now.size:
-        return f"{then.size} bytes then, {now.size} now"
-    return "it was rewritten" if then.inode == now.inode else "another file replaced it"
+        return t("{then} bytes then, {now} now", then=then.size, now=now.size)
+    return t("it was rewritten") if then.inode == now.inode else t("another file replaced it")

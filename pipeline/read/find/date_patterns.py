@@ -4,6 +4,7 @@ import datetime
 import re
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 
 DATE = re.compile(r"\{date(?::([^{}]*))?\}")
 """The pattern of `{date}` and `{date:FORM}`; its group is the form."""
@@ -21,7 +22,9 @@ def with_date(pattern: str, date: datetime.date) -> str:
         if form is None:
             return date.isoformat()
         if "%" not in form:
-            raise SourceError(f"{found[0]} in an input has no date form; write for example {{date:%Y%m%d}}")
+            raise SourceError(
+                t("{found} in an input has no date form; write for example {{date:%Y%m%d}}", found=found[0])
+            )
         return date.strftime(form)
 
     return DATE.sub(written, pattern)

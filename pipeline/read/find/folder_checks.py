@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.read.files.source_file import SourceFile
 
 Exists = Callable[[str], bool]
@@ -37,8 +38,12 @@ def check_ready(matches: Matches, ready: str, exists: Exists) -> None:
             known.setdefault(folder, exists(f"{folder}/{ready}"))
         if not any(known[folder] for folder in folders):
             raise SourceError(
-                f"{file.name} is not ready: there is no file {ready} beside it, so the export may be incomplete; "
-                "run again once it is there"
+                t(
+                    "{file} is not ready: there is no file {ready} beside it, so the export may be incomplete; run "
+                    "again once it is there",
+                    file=file.name,
+                    ready=ready,
+                )
             )
 
 
@@ -53,8 +58,12 @@ def check_no_lake(matches: Matches, exists: Exists) -> None:
         for mark, kind in _LAKES:
             if exists(f"{folder}/{mark}"):
                 raise SourceError(
-                    f"{folder} is a {kind} table, and its log decides which files count; export its rows as Parquet "
-                    "or CSV, and name those files"
+                    t(
+                        "{folder} is a {kind} table, and its log decides which files count; export its rows as Parquet "
+                        "or CSV, and name those files",
+                        folder=folder,
+                        kind=kind,
+                    )
                 )
 
 

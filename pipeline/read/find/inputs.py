@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.read.files.name_hint import SHOWN_ENDINGS
 from pipeline.read.files.source_file import SourceFile
 from pipeline.read.find.date_patterns import with_date
@@ -46,7 +47,7 @@ def find(patterns: Sequence[str], *, base: Path, date: datetime.date, ready: str
             check_ready(matches, sign, exists)
         for file in matches.files:
             if file.fingerprint.size == 0:
-                raise SourceError(f"{file.name} is empty and has no header; export it again")
+                raise SourceError(t("{file} is empty and has no header; export it again", file=file.name))
             found.setdefault(_place(file), file)
         ignored += (name for name in matches.ignored if name.rpartition("/")[2] != sign)
     return FoundInputs(sorted(found.values(), key=lambda file: file.name), sorted(set(ignored)))
@@ -69,7 +70,11 @@ def _place(file: SourceFile) -> str:
 
 def _nothing(pattern: str, base: Path) -> str:
     if URI.match(pattern):
-        return f"no export matches {shown_uri(pattern)}"
+        return t("no export matches {pattern}", pattern=shown_uri(pattern))
     if pattern and "\0" not in pattern and (base / pattern).is_dir():
-        return f"folder {pattern} holds no exports; they end in {SHOWN_ENDINGS}"
-    return f"no file matches {pattern!r} in {base}"
+        return t(
+            "folder {pattern} holds no exports; they end in {endings}",
+            pattern=pattern,
+            endings=t(SHOWN_ENDINGS),
+        )
+    return t("no file matches {pattern!r} in {base}", pattern=pattern, base=base)

@@ -7,6 +7,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.read.files.source_file import SourceFile, as_source_errors, local_fingerprint, printable_name
 from pipeline.read.find.folder_checks import Matches
 from pipeline.read.find.folders import glob_parts, hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard
@@ -43,7 +44,9 @@ def check_path(path: Path, base: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise SourceError(f"the path {shown_path(path, base)} is not UTF-8; rename the file or folder") from None
+        raise SourceError(
+            t("the path {path} is not UTF-8; rename the file or folder", path=shown_path(path, base))
+        ) from None
 
 
 def shown_path(path: Path, base: Path) -> str:
@@ -86,5 +89,5 @@ def _local_file(path: Path, base: Path) -> SourceFile:
     check_path(path.absolute(), base)
     with as_source_errors(name):
         if not S_ISREG(path.stat().st_mode):
-            raise SourceError(f"{name} is not a regular file; name a file or a folder")
+            raise SourceError(t("{name} is not a regular file; name a file or a folder", name=name))
         return SourceFile(name, str(path.absolute()), local_fingerprint(path), hive_partitions(name))

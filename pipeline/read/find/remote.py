@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from pyarrow import fs
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.read.files.interruptible import interruptible
 from pipeline.read.files.source_file import SourceFile, as_store_errors, printable_name, remote_fingerprint
 from pipeline.read.find.folder_checks import Exists, Matches
@@ -84,9 +85,16 @@ def _connect(stem: str, uri: str) -> tuple[fs.FileSystem, str]:
         return interruptible(lambda: fs.FileSystem.from_uri(stem))
     except Exception as error:  # noqa: BLE001 - stores are opened by libraries of many kinds, which may be missing
         # A library's message repeats the URI. If that may hold a secret, neither message nor traceback may show it.
-        reason = f": {next(iter(str(error).splitlines()), 'no reason given')}" if shown_uri(stem) == stem else ""
+        reason = f": {next(iter(str(error).splitlines()), t('no reason given'))}" if shown_uri(stem) == stem else ""
         kind = type(error).__name__
-    raise SourceError(f"{shown_uri(uri)} can't be opened ({kind}){reason}; check the address and your access to it")
+    raise SourceError(
+        t(
+            "{uri} can't be opened ({kind}){reason}; check the address and your access to it",
+            uri=shown_uri(uri),
+            kind=kind,
+            reason=reason,
+        )
+    )
 
 
 def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:

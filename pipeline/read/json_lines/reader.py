@@ -5,6 +5,7 @@ from contextlib import closing
 from itertools import chain
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.compressed import DecompressedBytes
@@ -98,11 +99,17 @@ class JsonLinesReader:
                     names |= dict.fromkeys(names_in(line))
                 if len(names) > _MOST_COLUMNS:
                     raise SourceError(
-                        f"{self._bytes.name} has more than {_MOST_COLUMNS:,} names in its objects; write data as "
-                        "values, not as names"
+                        t(
+                            "{file} has more than {most_columns:,} names in its objects; "
+                            "write data as values, not as names",
+                            file=self._bytes.name,
+                            most_columns=_MOST_COLUMNS,
+                        )
                     )
         if all(map(is_blank, names)):
-            raise SourceError(f"{self._bytes.name} holds no JSON object with a name in it; export it again")
+            raise SourceError(
+                t("{file} holds no JSON object with a name in it; export it again", file=self._bytes.name)
+            )
         return tuple(names)
 
     def _first_gb18030_line(self) -> int | None:
@@ -115,11 +122,16 @@ class JsonLinesReader:
 
     def _row(self, number: int, line: str) -> Row | BadRow:
         if line == LINE_TOO_LONG:
-            return BadRow(number, Fault("line_too_long", f"the line is longer than {self._bounds.line_bytes} bytes"))
+            return BadRow(
+                number,
+                Fault(
+                    "line_too_long", t("the line is longer than {line_bytes} bytes", line_bytes=self._bounds.line_bytes)
+                ),
+            )
         try:
             found = values_in(line.replace(UNDECODABLE, UNREAD))
         except NotAnObject as error:
-            return BadRow(number, Fault("not_decodable", f"the line is no JSON object: {error}"))
+            return BadRow(number, Fault("not_decodable", t("the line is no JSON object: {error}", error=error)))
         fault = self._fault(line, found)
         if fault is None:
             return Row(number, self._cells(found))
@@ -130,14 +142,17 @@ class JsonLinesReader:
 
     def _fault(self, line: str, found: Mapping[str, str | None]) -> Fault | None:
         if UNDECODABLE in line:
-            return Fault("not_decodable", "bytes that are not valid in the file's encoding")
+            return Fault("not_decodable", t("bytes that are not valid in the file's encoding"))
         for text in filter(None, found.values()):
             if _NUL in text:
-                return Fault("nul_character", "a NUL character, which no field allows")
+                return Fault("nul_character", t("a NUL character, which no field allows"))
             if len(text) > self._bounds.cell_chars:
-                return Fault("field_too_long", f"a value is longer than {self._bounds.cell_chars} characters")
+                return Fault(
+                    "field_too_long",
+                    t("a value is longer than {cell_chars} characters", cell_chars=self._bounds.cell_chars),
+                )
             if not is_text(text):
-                return Fault("not_decodable", "half a character (a lone surrogate)")
+                return Fault("not_decodable", t("half a character (a lone surrogate)"))
         return None
 
 

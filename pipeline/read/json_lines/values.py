@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from pipeline.language import t
+
 _BETWEEN = re.compile(r"[ \t\n\r]*[:,]?[ \t\n\r]*")
 
 
@@ -54,13 +56,13 @@ def values_in(line: str) -> Mapping[str, str | None]:
     try:
         found = _DECODER.decode(line)
     except RecursionError:
-        raise NotAnObject("it is nested too deep") from None
+        raise NotAnObject(t("it is nested too deep")) from None
     except ValueError as error:
         raise NotAnObject(str(error)) from None
     if not isinstance(found, dict):
-        raise NotAnObject("it is another JSON value")
+        raise NotAnObject(t("it is another JSON value"))
     if isinstance(found, _Twice):
-        raise NotAnObject("it has a name twice")
+        raise NotAnObject(t("it has a name twice"))
     if any(isinstance(value, dict | list) for value in found.values()):
         found |= {name: text for name, text in _as_written(line).items() if isinstance(found[name], dict | list)}
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in found.items()}

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from pipeline.errors import SourceError
+from pipeline.language import later, t
 from pipeline.read.files.compressed import HashedBytes
 from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes
 from pipeline.read.parquet.compact_thrift import CutShortError, MalformedError, Struct, read_struct
@@ -101,7 +102,9 @@ def measured_pages(file: SourceFile, bounds: ParquetBounds) -> tuple[list[GroupP
                     _check_pages(file.name, pages, bounds)
                 sha256 = stored.sha256()
     except (CutShortError, MalformedError, KeyError, TypeError, AttributeError):
-        raise SourceError(f"{file.name} is damaged: it has pages without a header; fetch it again") from None
+        raise SourceError(
+            t("{file} is damaged: it has pages without a header; fetch it again", file=file.name)
+        ) from None
     for group in groups:
         _check_open(file.name, group.columns, bounds)
     return groups, sha256
@@ -154,13 +157,20 @@ class _Window:
 
 def _check_pages(name: str, pages: ColumnPages, bounds: ParquetBounds) -> None:
     for what, size, bound in (
-        ("page", pages.page_bytes, bounds.page_bytes),
-        ("dictionary", pages.dictionary_bytes, bounds.dictionary_bytes),
+        (later("page"), pages.page_bytes, bounds.page_bytes),
+        (later("dictionary"), pages.dictionary_bytes, bounds.dictionary_bytes),
     ):
         if size > bound:
             raise SourceError(
-                f"{name}: column {pages.name} has a {what} that unpacks to {size / _MIB:,.0f} MiB, and the limit is "
-                f"{bound // _MIB} MiB; write the file with pages and dictionaries of 1 MiB"
+                t(
+                    "{name}: column {pages} has a {what} that unpacks to {size:,.0f} MiB, and the limit is {bound} "
+                    "MiB; write the file with pages and dictionaries of 1 MiB",
+                    name=name,
+                    pages=pages.name,
+                    what=t(what),
+                    size=size / _MIB,
+                    bound=bound // _MIB,
+                )
             )
 
 
@@ -191,7 +201,14 @@ def _check_open(name: str, columns: list[ColumnPages], bounds: ParquetBounds) ->
     if size > bounds.open_bytes:
         largest = max(columns, key=lambda column: column.open_bytes)
         raise SourceError(
-            f"{name}: the pages of its {len(columns)} columns take {size / _MIB:,.0f} MiB together, and the limit is "
-            f"{bounds.open_bytes // _MIB} MiB (column {largest.name} has the largest); write the file with pages and "
-            "dictionaries of 1 MiB, or with only the columns that the job needs"
+            t(
+                "{name}: the pages of its {columns} columns take {size:,.0f} MiB together, and the limit is "
+                "{open_bytes} MiB (column {largest} has the largest); write the file with pages and dictionaries "
+                "of 1 MiB, or with only the columns that the job needs",
+                name=name,
+                columns=len(columns),
+                size=size / _MIB,
+                open_bytes=bounds.open_bytes // _MIB,
+                largest=largest.name,
+            )
         )

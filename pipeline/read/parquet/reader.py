@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.model import BadRow, Int96
 from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes
 from pipeline.read.parquet.int96 import int96_columns, is_int96_in_utc
@@ -150,8 +151,12 @@ def _moments(name: str, parquet: pq.ParquetFile, int96: Int96 | None, used: set[
         return columns
     if int96 is None and (matter := sorted(columns & used)):
         raise SourceError(
-            f"{name}: column {matter[0]} holds INT96 times, and its footer does not name Spark, Hive or Trino, "
-            'which write them in UTC; write int96 = "utc" or int96 = "local" for the job'
+            t(
+                "{name}: column {column} holds INT96 times, and its footer does not name Spark, Hive or Trino, "
+                'which write them in UTC; write int96 = "utc" or int96 = "local" for the job',
+                name=name,
+                column=matter[0],
+            )
         )
     return frozenset()
 

@@ -9,6 +9,7 @@ import orjson
 import pyarrow as pa
 from pyarrow import types
 
+from pipeline.language import t
 from pipeline.model import Fault
 from pipeline.read.number_text import MOST_WHOLE, number_text
 from pipeline.tables.text_columns import Column, column_of, joined, pc
@@ -105,7 +106,7 @@ def _one_by_one(name: str, column: Column, to_text: Callable[["pa.Scalar[Any]"],
             values.append((to_text(scalar) or None) if scalar.is_valid else None)
         except (ValueError, TypeError, OverflowError, RecursionError):
             values.append(None)
-            faults[at] = Fault("not_decodable", f"{name} holds a value that can't be made into text")
+            faults[at] = Fault("not_decodable", t("{name} holds a value that can't be made into text", name=name))
     return TextColumn(column_of(values), faults)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.read.ports import ColumnUse
 from pipeline.read.text.likely_encoding import GB18030, UTF_8, clear_encoding, is_likely_gb18030
 
@@ -30,8 +31,14 @@ def resolved_encoding(name: str, blocks: Iterable[bytes | None], first_gb18030_l
     if line is None:
         return UTF_8
     raise SourceError(
-        f"{name}: the encoding is ambiguous. Line {line} is more likely {GB18030} than {UTF_8}, and no line is valid "
-        f'in only one of them; write csv.encoding = "{GB18030}" (or "{UTF_8}") for the job'
+        t(
+            "{name}: the encoding is ambiguous. Line {line} is more likely {gb18030} than {utf_8}, and no "
+            'line is valid in only one of them; write csv.encoding = "{gb18030}" (or "{utf_8}") for the job',
+            name=name,
+            line=line,
+            gb18030=GB18030,
+            utf_8=UTF_8,
+        )
     )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import SettingsError, SourceError
+from pipeline.language import t
 from pipeline.read.text.likely_encoding import GB18030, UTF_8, decoded, likelier_encoding
 
 AUTO = "auto"
@@ -52,7 +53,9 @@ def known_encoding(name: str) -> str:
     except (LookupError, ValueError):
         is_known = False
     if not is_known:
-        raise SettingsError([f"csv encoding {name!r} is not known; use auto, utf-8, gb18030 or another encoding"])
+        raise SettingsError(
+            [t("csv encoding {name!r} is not known; use auto, utf-8, gb18030 or another encoding", name=name)]
+        )
     return "utf-8" if encoding == "utf-8-sig" else encoding
 
 
@@ -85,7 +88,14 @@ def linewise(name: str, read: Callable[[int], bytes], encoding: str) -> tuple[Ca
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeError as error:  # a shift sequence that never ends
-                raise SourceError(f"{name} is not text in {encoding}: {error}; set csv.encoding for the job") from error
+                raise SourceError(
+                    t(
+                        "{name} is not text in {encoding}: {error}; set csv.encoding for the job",
+                        name=name,
+                        encoding=encoding,
+                        error=error,
+                    )
+                ) from error
         return text.encode("utf-8", "surrogatepass")
 
     return transcoded, "utf-8"

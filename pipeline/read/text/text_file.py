@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.compressed import DecompressedBytes
 from pipeline.read.text.ambiguous_encoding import resolved_encoding
@@ -68,8 +69,12 @@ def _check_nuls(name: str, head: bytes, encoding: str) -> None:
     for likely, (without, with_nuls) in _NULS.items():
         if max(nuls[at] for at in without) < sum(nuls) / 8 <= min(nuls[at] for at in with_nuls):
             raise SourceError(
-                f"{name} seems to be {likely[:6].upper()} without a byte order mark; "
-                f'write csv.encoding = "{likely}" for the job'
+                t(
+                    '{name} seems to be {upper} without a byte order mark; write csv.encoding = "{likely}" for the job',
+                    name=name,
+                    upper=likely[:6].upper(),
+                    likely=likely,
+                )
             )
 
 
@@ -86,5 +91,8 @@ def _check_line_ends(name: str, head: str) -> None:
     first = _QUOTED.sub("", head.partition("\n")[0]).rstrip("\r")
     if "\r" in first:
         raise SourceError(
-            f"{name} ends its lines with a carriage return (CR) alone, as old Macs do; save it with line feeds"
+            t(
+                "{name} ends its lines with a carriage return (CR) alone, as old Macs do; save it with line feeds",
+                name=name,
+            )
         )

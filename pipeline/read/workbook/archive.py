@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 
 _PIECE_BYTES = 1 << 20
 _STRINGS = "xl/sharedStrings.xml"
@@ -72,15 +73,22 @@ class WorkbookArchive:
             columns = max(columns, max(map(_column, {letters for letters, _ in places}), default=0))
             cells += len(places)
             self._check("cells", cells, self._bounds.filled_cells)
-            self._check("cells, empty ones included", rows * columns, self._bounds.all_cells)
+            self._check(t("cells, empty ones included"), rows * columns, self._bounds.all_cells)
             shared.update(_SHARED.findall(piece))
             failed |= {_place(tag): shown.decode() for tag, shown in _FAILED.findall(piece) if shown != _NOTHING_FOUND}
-        self._check("bytes of text", self._text_bytes(shared), self._bounds.text_bytes)
+        self._check(t("bytes of text"), self._text_bytes(shared), self._bounds.text_bytes)
         return failed
 
     def _check(self, what: str, found: int, bound: int) -> None:
         if found > bound:
-            raise SourceError(f"{self._name} unpacks to more than {bound:,} {what}; export it as CSV")
+            raise SourceError(
+                t(
+                    "{name} unpacks to more than {bound:,} {what}; export it as CSV",
+                    name=self._name,
+                    bound=bound,
+                    what=what,
+                )
+            )
 
     def _pieces(self, member: str) -> Iterator[bytes]:
         with self._archive.open(member) as stream:

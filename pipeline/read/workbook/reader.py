@@ -9,6 +9,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError, SourceError
+from pipeline.language import t
 from pipeline.model import CsvFormat, Row
 from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes, sha256_of
 from pipeline.read.fixed_rows import is_rows_to_fix
@@ -83,7 +84,13 @@ class WorkbookReader:
             header = tuple(text or "" for text in texts)
             if any(header) and (number > skipped or is_rows_to_fix(header)):
                 return header
-        raise SourceError(f"{self._file.name} has no cell in the sheet {self._sheet.name}; name another in `sheet`")
+        raise SourceError(
+            t(
+                "{file} has no cell in the sheet {sheet}; name another in `sheet`",
+                file=self._file.name,
+                sheet=self._sheet.name,
+            )
+        )
 
 
 def text_of_cell(cell: Cell) -> str:
@@ -126,9 +133,16 @@ def _opened(
     workbook = load_workbook(data)
     names = [found.name for found in workbook.sheets_metadata if found.typ == worksheet]
     if not names:
-        raise SourceError(f"{file.name} has no sheet with cells; export it again")
+        raise SourceError(t("{file} has no sheet with cells; export it again", file=file.name))
     if sheet is not None and sheet not in names:
-        raise SourceError(f"{file.name} has no sheet {sheet!r}; its sheets are {shown_headings(names)}: change `sheet`")
+        raise SourceError(
+            t(
+                "{file} has no sheet {sheet!r}; its sheets are {names}: change `sheet`",
+                file=file.name,
+                sheet=sheet,
+                names=shown_headings(names),
+            )
+        )
     chosen = names[0] if sheet is None else sheet
     failed = facts.failed_cells(chosen) if facts else {}
     return workbook.get_sheet_by_name(chosen), failed
@@ -140,14 +154,23 @@ def _reader(name: str) -> tuple[Any, Any]:
         from python_calamine import SheetTypeEnum, load_workbook  # noqa: PLC0415 - few need it, and it may be missing
     except ImportError:
         raise SourceError(
-            f"{name} is a workbook, and the workbook reader is not installed: pip install loyalty-backfill[excel]"
+            t(
+                "{name} is a workbook, and the workbook reader is not installed: pip install loyalty-backfill[excel]",
+                name=name,
+            )
         ) from None
     return load_workbook, SheetTypeEnum.WorkSheet
 
 
 def _stored(file: SourceFile, bounds: WorkbookBounds) -> IO[bytes]:
     if file.fingerprint.size > bounds.stored_bytes:
-        raise SourceError(f"{file.name} is a workbook of more than {bounds.stored_bytes:,} bytes; export it as CSV")
+        raise SourceError(
+            t(
+                "{file} is a workbook of more than {stored_bytes:,} bytes; export it as CSV",
+                file=file.name,
+                stored_bytes=bounds.stored_bytes,
+            )
+        )
     with closing(open_bytes(file)) as stored:
         return io.BytesIO(stored.read(bounds.stored_bytes))
 
@@ -165,5 +188,9 @@ def _readable(name: str) -> Iterator[None]:
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(
-            f"{name} can't be read as a workbook: {reason}; save it again as .xlsx, without a password"
+            t(
+                "{name} can't be read as a workbook: {reason}; save it again as .xlsx, without a password",
+                name=name,
+                reason=reason,
+            )
         ) from error

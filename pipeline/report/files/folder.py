@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 
 _TOKEN_BYTES = 4
 
@@ -27,7 +28,11 @@ def make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as exc:
-        fault = f"can't write to the report folder {folder}: {exc.strerror or exc}; choose another one with --report"
+        fault = t(
+            "can't write to the report folder {folder}: {reason}; choose another one with --report",
+            folder=folder,
+            reason=exc.strerror or exc,
+        )
         raise SettingsError([fault]) from exc
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.errors import SourceError
+from pipeline.language import t
 from pipeline.report.files.csv_lines import unguarded
 from pipeline.report.files.record import MOMENTS, OUTCOME_COLUMNS, WHOLE_NUMBERS, OutcomeFormat, columns_of
 from pipeline.tables.outcome_page import OutcomePage
@@ -27,7 +28,7 @@ def read_outcome(path: Path) -> "pd.DataFrame":
     """
     file = _newest_outcome_file(path) if path.is_dir() else path
     if not file.is_file():
-        raise SourceError(f"{file} does not exist; give an outcome file or a report folder")
+        raise SourceError(t("{file} does not exist; give an outcome file or a report folder", file=file))
     match file.suffix.removeprefix("."):
         case OutcomeFormat.CSV:
             return _typed(_read_csv(file))
@@ -35,7 +36,13 @@ def read_outcome(path: Path) -> "pd.DataFrame":
             return _typed(_read_jsonl(file))
         case OutcomeFormat.PARQUET:
             return _typed(_read_parquet(file))
-    raise SourceError(f"{file} is not an outcome file; its name must end in {', '.join(OutcomeFormat)}")
+    raise SourceError(
+        t(
+            "{file} is not an outcome file; its name must end in {formats}",
+            file=file,
+            formats=", ".join(OutcomeFormat),
+        )
+    )
 
 
 def outcome_frame(run_id: str, job: str, pages: Iterable[OutcomePage]) -> "pd.DataFrame":
@@ -62,7 +69,9 @@ def outcome_table(frame: "pd.DataFrame") -> "pa.Table":
 def _newest_outcome_file(folder: Path) -> Path:
     files = [file for form in OutcomeFormat if (file := folder / f"outcome.{form}").is_file()]
     if not files:
-        raise SourceError(f"{folder} has no outcome file; `backfill report RUN --output {folder}` writes one")
+        raise SourceError(
+            t("{folder} has no outcome file; `backfill report RUN --output {folder}` writes one", folder=folder)
+        )
     return max(files, key=lambda file: file.stat().st_mtime_ns)
 
 

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import orjson
 
+from pipeline.language import counted, t
 from pipeline.model import Status
 from pipeline.report.files.csv_lines import csv_line, guarded, unguarded
 from pipeline.report.files.workbook import TextWorkbook
@@ -69,8 +70,11 @@ class RowsToFix:
 
 def left_out_note(rows: int) -> str:
     """Return a note that the workbook lacks rows."""
-    are = "1 row is" if rows == 1 else f"{rows:,} rows are"
-    return f"{are} not in {WORKBOOK_NAME}: too large for a spreadsheet. {CSV_NAME} has all rows"
+    are = counted(rows, "1 row is", "{count:,} rows are")
+    return t(
+        "{rows} not in {workbook}: too large for a spreadsheet. {csv} has all rows",
+        rows=are, workbook=WORKBOOK_NAME, csv=CSV_NAME,
+    )  # fmt: skip
 
 
 def _in_workbook(cell: str | None) -> str | None:

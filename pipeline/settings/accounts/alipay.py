@@ -4,6 +4,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.settings.accounts.certificates import find_certificates
 from pipeline.settings.accounts.network import ca_bundle_file, check_url, proxy, url
 from pipeline.settings.key_material import (
@@ -40,18 +41,23 @@ def check_alipay(table: Table) -> None:
 def _check_mode(table: Table) -> None:
     given = [key for key in _CERTIFICATES if key in table]
     if _PUBLIC_KEY in table and given:
-        names = listed(given, "and")
-        table.fault(_PUBLIC_KEY, f"a public key and certificates exclude each other; remove this or {names}")
+        names = listed(given, t("and"))
+        table.fault(
+            _PUBLIC_KEY, t("a public key and certificates exclude each other; remove this or {names}", names=names)
+        )
     elif _PUBLIC_KEY not in table and not given:
-        names = listed(_CERTIFICATES, "and")
-        table.fault(_PUBLIC_KEY, f"missing; name Alipay's public key here, or give {names} instead")
+        names = listed(_CERTIFICATES, t("and"))
+        table.fault(_PUBLIC_KEY, t("missing; name Alipay's public key here, or give {names} instead", names=names))
     elif given:
         for key in _CERTIFICATES:
             if key not in table:
-                table.fault(key, f"missing; certificate mode needs {listed(_CERTIFICATES, 'and')}")
+                table.fault(
+                    key,
+                    t("missing; certificate mode needs {certificates}", certificates=listed(_CERTIFICATES, t("and"))),
+                )
     # alipay-gateway-state-sync.md, section 6: only RSA2 works with certificates.
     if given and table.text("sign_type") == "RSA":
-        table.fault("sign_type", "certificates work with RSA2 only; remove sign_type")
+        table.fault("sign_type", t("certificates work with RSA2 only; remove sign_type"))
 
 
 def open_alipay(table: Table, context: LoadContext) -> AlipayAccount | None:
@@ -88,8 +94,15 @@ def open_alipay(table: Table, context: LoadContext) -> AlipayAccount | None:
 def _public_key(table: Table, context: LoadContext, private_key: RSAPrivateKey | None) -> RSAPublicKey | None:
     public_key = load_file(table, _PUBLIC_KEY, context, load_public_key)
     if private_key is not None and public_key is not None and matches(private_key, public_key):
-        advice = "put Alipay's public key there, which the console shows next to the app's"
-        table.fault(_PUBLIC_KEY, f"{table.text(_PUBLIC_KEY)} holds the app's own public key; {advice}")
+        advice = t("put Alipay's public key there, which the console shows next to the app's")
+        table.fault(
+            _PUBLIC_KEY,
+            t(
+                "{public_key} holds the app's own public key; {advice}",
+                public_key=table.text(_PUBLIC_KEY),
+                advice=advice,
+            ),
+        )
     return public_key
 
 
@@ -102,17 +115,26 @@ def _certificates(
         return None, alipay_certs, root_certs
     app_cert = next((one for one in app_certs if matches(private_key, one)), None)
     if any(matches(private_key, one) for one in alipay_certs):
-        advice = "put Alipay's certificate there (alipayCertPublicKey_RSA2.crt)"
-        files = listed(table.texts(_ALIPAY_CERT), "or")
-        table.fault(_ALIPAY_CERT, f"{files} holds the app's own certificate; {advice}")
+        advice = t("put Alipay's certificate there (alipayCertPublicKey_RSA2.crt)")
+        files = listed(table.texts(_ALIPAY_CERT), t("or"))
+        table.fault(_ALIPAY_CERT, t("{files} holds the app's own certificate; {advice}", files=files, advice=advice))
     if app_certs and app_cert is None:
-        advice = "put the certificate there that the console issued for this key (appCertPublicKey_*.crt)"
-        table.fault(_APP_CERT, f"{table.text(_APP_CERT)} does not belong to the app's private key; {advice}")
+        advice = t("put the certificate there that the console issued for this key (appCertPublicKey_*.crt)")
+        table.fault(
+            _APP_CERT,
+            t(
+                "{app_cert} does not belong to the app's private key; {advice}",
+                app_cert=table.text(_APP_CERT),
+                advice=advice,
+            ),
+        )
     return app_cert, alipay_certs, root_certs
 
 
 def _load_roots(data: bytes, name: str) -> _Chain:
     roots = load_certificates(data, name)
     if not root_sn(roots):
-        raise SettingsError([f"{name} holds no RSA root certificate; put Alipay's there (alipayRootCert.crt)"])
+        raise SettingsError(
+            [t("{name} holds no RSA root certificate; put Alipay's there (alipayRootCert.crt)", name=name)]
+        )
     return roots

@@ -1,5 +1,6 @@
 """Accounts of brands that call WeChat Pay themselves: a check of their keys, and the account with its keys read."""
 
+from pipeline.language import t
 from pipeline.settings.accounts.network import ca_bundle_file, check_url, proxy, url
 from pipeline.settings.accounts.wechatpay import DEFAULT_BASE_URL
 from pipeline.settings.key_material import LoadContext, check_named_once, load_file, load_secret, secret_files
@@ -15,16 +16,18 @@ _SECRETS = ("private_key",)
 def check_brand(table: Table) -> None:
     """Report the faults that can be found without opening a key file."""
     if "mchid" in table:
-        advice = "a brand has a certificate and keys of its own; give it an account of its own"
-        table.fault("brand_id", f"mchid and brand_id exclude each other: {advice}")
+        advice = t("a brand has a certificate and keys of its own; give it an account of its own")
+        table.fault("brand_id", t("mchid and brand_id exclude each other: {advice}", advice=advice))
     check_named_once(table, "private_key", needed=True)
     for key in (_KEY_ID, _PUBLIC_KEY):
         if key not in table:
-            table.fault(key, "missing; the brand's WeChat Pay public key and its id verify the answers")
+            table.fault(key, t("missing; the brand's WeChat Pay public key and its id verify the answers"))
     for key in _OF_MERCHANTS:
         if key in table:
-            advice = f"remove it; {_KEY_ID} and {_PUBLIC_KEY} verify the answers"
-            table.fault(key, f"the brand API has no platform certificates; {advice}")
+            advice = t(
+                "remove it; {key_id} and {public_key} verify the answers", key_id=_KEY_ID, public_key=_PUBLIC_KEY
+            )
+            table.fault(key, t("the brand API has no platform certificates; {advice}", advice=advice))
     check_url(table, "base_url")
     check_url(table, "backup_url")
 
@@ -38,8 +41,15 @@ def open_brand(table: Table, context: LoadContext) -> BrandAccount | None:
     if private_key is None or public_key is None:
         return None
     if matches(private_key, public_key):
-        advice = "put the brand's WeChat Pay public key there"
-        table.fault(_PUBLIC_KEY, f"{table.text(_PUBLIC_KEY)} holds the brand's own public key; {advice}")
+        advice = t("put the brand's WeChat Pay public key there")
+        table.fault(
+            _PUBLIC_KEY,
+            t(
+                "{public_key} holds the brand's own public key; {advice}",
+                public_key=table.text(_PUBLIC_KEY),
+                advice=advice,
+            ),
+        )
     return BrandAccount(
         name=table.name,
         brand_id=table.text("brand_id") or "",

@@ -6,12 +6,17 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from pipeline.language import later, t
 from pipeline.settings.key_material import LoadContext
 from pipeline.settings.table import Table
 
 _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY")
 _BYPASS_VARIABLES = ("no_proxy", "NO_PROXY")
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+NO_HOST = later("must name a host, and a port from 1 to 65535 if any")
+"""What is wrong with a URL without a host."""
 
 
 def check_url(table: Table, key: str) -> None:
@@ -26,9 +31,9 @@ def url_fault(text: str) -> str | None:
     """Return why a URL names no host, or would send requests unencrypted over a network; None if it does neither."""
     parts = _split(text)
     if parts is None:
-        return "must name a host, and a port from 1 to 65535 if any"
+        return t(NO_HOST)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        return "http is for this machine only (localhost, 127.0.0.0/8, ::1); write https"
+        return t("http is for this machine only (localhost, 127.0.0.0/8, ::1); write https")
     return None
 
 
@@ -42,7 +47,7 @@ def proxy(table: Table, base_url: str, context: LoadContext) -> str | None:
     own = table.text("proxy")
     if own is not None:
         if _split(own) is None:
-            table.fault("proxy", "must name a host, and a port from 1 to 65535 if any")
+            table.fault("proxy", t("must name a host, and a port from 1 to 65535 if any"))
         return own
     variable = _first(_PROXY_VARIABLES, context.environ)
     if variable is None or "proxy" in table or _is_direct(base_url, context.environ):
@@ -51,7 +56,10 @@ def proxy(table: Table, base_url: str, context: LoadContext) -> str | None:
     text = text if "://" in text else f"http://{text}"
     parts = _split(text)
     if parts is None or parts.scheme not in ("http", "https"):
-        table.fault("proxy", f"the environment variable {variable} must be http://HOST:PORT; fix it or unset it")
+        table.fault(
+            "proxy",
+            t("the environment variable {variable} must be http://HOST:PORT; fix it or unset it", variable=variable),
+        )
     return text
 
 
@@ -63,7 +71,9 @@ def ca_bundle_file(table: Table, context: LoadContext) -> Path | None:
     variable = _first(_CA_VARIABLES, context.environ)
     if variable is None or "ca_bundle_file" in table:
         return None
-    return _checked_bundle(table, Path(context.environ[variable]), f"the environment variable {variable}")
+    return _checked_bundle(
+        table, Path(context.environ[variable]), t("the environment variable {variable}", variable=variable)
+    )
 
 
 def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
@@ -74,12 +84,14 @@ def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
         else:
             context.load_verify_locations(cafile=path)
     except FileNotFoundError:
-        table.fault("ca_bundle_file", f"{shown}: there is no such file")
+        table.fault("ca_bundle_file", t("{shown}: there is no such file", shown=shown))
     except ssl.SSLError:
-        table.fault("ca_bundle_file", f"{shown}: the file holds no certificate; give CA certificates as PEM")
+        table.fault(
+            "ca_bundle_file", t("{shown}: the file holds no certificate; give CA certificates as PEM", shown=shown)
+        )
     except (OSError, ValueError) as exc:
-        cause = exc.strerror if isinstance(exc, OSError) else "no path"
-        table.fault("ca_bundle_file", f"{shown}: the file can't be read: {cause}")
+        cause = exc.strerror if isinstance(exc, OSError) else t("no path")
+        table.fault("ca_bundle_file", t("{shown}: the file can't be read: {cause}", shown=shown, cause=cause))
     return path
 
 

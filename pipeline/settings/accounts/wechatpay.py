@@ -3,6 +3,7 @@
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from pipeline.language import t
 from pipeline.settings.accounts.certificates import find_certificates
 from pipeline.settings.accounts.network import ca_bundle_file, check_url, proxy, url
 from pipeline.settings.key_material import LoadContext, check_named_once, load_file, load_secret, secret_files
@@ -18,15 +19,19 @@ _SECRETS = ("private_key", "apiv3_key")
 def check_wechatpay(table: Table) -> None:
     """Report the faults that can be found without opening a key file."""
     if "mchid" not in table:
-        table.fault("mchid", "missing; a brand that calls WeChat Pay itself has brand_id instead")
+        table.fault("mchid", t("missing; a brand that calls WeChat Pay itself has brand_id instead"))
     for name in _SECRETS:
         check_named_once(table, name, needed=name == "private_key")
     for key, other in ((_KEY_ID, _PUBLIC_KEY), (_PUBLIC_KEY, _KEY_ID)):
         if key not in table and other in table:
-            table.fault(key, f"missing; {other} goes with it")
+            table.fault(key, t("missing; {other} goes with it", other=other))
     if not any(key in table for key in (_KEY_ID, _PUBLIC_KEY, _PLATFORM_CERT, "apiv3_key_file", "apiv3_key_env")):
-        advice = f"name the key here with {_KEY_ID}, or give {_PLATFORM_CERT}, apiv3_key_file or apiv3_key_env"
-        table.fault(_PUBLIC_KEY, f"missing; its public key verifies WeChat Pay's answers: {advice}")
+        advice = t(
+            "name the key here with {key_id}, or give {platform_cert}, apiv3_key_file or apiv3_key_env",
+            key_id=_KEY_ID,
+            platform_cert=_PLATFORM_CERT,
+        )
+        table.fault(_PUBLIC_KEY, t("missing; its public key verifies WeChat Pay's answers: {advice}", advice=advice))
     check_url(table, "base_url")
     check_url(table, "backup_url")
 
@@ -66,8 +71,22 @@ def _check_not_own(
     platform_certs: tuple[x509.Certificate, ...],
 ) -> None:
     if public_key is not None and matches(private_key, public_key):
-        advice = "put WeChat Pay's public key there"
-        table.fault(_PUBLIC_KEY, f"{table.text(_PUBLIC_KEY)} holds the merchant's own public key; {advice}")
+        advice = t("put WeChat Pay's public key there")
+        table.fault(
+            _PUBLIC_KEY,
+            t(
+                "{public_key} holds the merchant's own public key; {advice}",
+                public_key=table.text(_PUBLIC_KEY),
+                advice=advice,
+            ),
+        )
     if any(matches(private_key, one) for one in platform_certs):
-        advice = "put WeChat Pay's platform certificate there"
-        table.fault(_PLATFORM_CERT, f"{table.text(_PLATFORM_CERT)} holds the merchant's own certificate; {advice}")
+        advice = t("put WeChat Pay's platform certificate there")
+        table.fault(
+            _PLATFORM_CERT,
+            t(
+                "{platform_cert} holds the merchant's own certificate; {advice}",
+                platform_cert=table.text(_PLATFORM_CERT),
+                advice=advice,
+            ),
+        )

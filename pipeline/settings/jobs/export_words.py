@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from pipeline.language import t
 from pipeline.settings.structure import kind_of
 from pipeline.settings.table import Table
 
@@ -34,7 +35,10 @@ def _meanings(words: Table) -> Mapping[str, str]:
         if isinstance(meaning, str | int):
             meanings[word] = text_of(meaning)
         else:
-            words.fault(word, f"must be text in quotes, a whole number, true or false; it is {kind_of(meaning)}")
+            words.fault(
+                word,
+                t("must be text in quotes, a whole number, true or false; it is {meaning}", meaning=kind_of(meaning)),
+            )
     return MappingProxyType(meanings)
 
 
@@ -42,8 +46,14 @@ def _texts(table: Table, column: str, wanted: Any) -> tuple[str, ...]:
     others = [kind_of(text) for text in wanted if not isinstance(text, str)] if isinstance(wanted, list) else []
     if isinstance(wanted, list) and wanted and not others:
         return tuple(wanted)
-    found = f"holds {others[0]}" if others else "is empty" if wanted == [] else f"is {kind_of(wanted)}"
-    table.fault(column, f'must be a list of texts in quotes, such as ["已完成"]; it {found}')
+    found = (
+        t("holds {others}", others=others[0])
+        if others
+        else t("is empty")
+        if wanted == []
+        else t("is {wanted}", wanted=kind_of(wanted))
+    )
+    table.fault(column, t('must be a list of texts in quotes, such as ["已完成"]; it {found}', found=found))
     return ()
 
 

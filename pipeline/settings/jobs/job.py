@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pipeline.language import later, t
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, LaneOrder, RowLimit
 from pipeline.resources import schema
 from pipeline.settings.jobs.export_words import read_filter, read_values, text_of
@@ -25,7 +26,7 @@ section 4).
 """
 DEFAULT_ZONE = "Asia/Shanghai"
 # Only the process that owns the job's lease may write to a SQLite ledger.
-ONE_PROCESS = "with a SQLite ledger only one process sends; write 1, or leave it out"
+ONE_PROCESS = later("with a SQLite ledger only one process sends; write 1, or leave it out")
 
 _KINDS = {
     Api.CUMULATION: AccountKind.ALIPAY,
@@ -103,21 +104,28 @@ def _check_account(table: Table, kinds: Mapping[str, AccountKind | None]) -> Non
     if account is None:
         return
     if account not in kinds:
-        hint = did_you_mean(account, kinds) or f"; the config has {listed([*map(quoted, kinds)], 'and')}"
-        table.fault("account", f"no account has the name {quoted(account)}{hint}")
+        hint = did_you_mean(account, kinds) or t(
+            "; the config has {listed}", listed=listed([*map(quoted, kinds)], t("and"))
+        )
+        table.fault("account", t("no account has the name {account}{hint}", account=quoted(account), hint=hint))
     elif api is not None and kinds[account] not in (None, needed := _KINDS[Api(api)]):
-        given = f"{quoted(account)} is an account of {kinds[account]}"
-        table.fault("account", f"{given}, and api is {api}, which needs one of {needed}")
+        given = t("{account} is an account of {kind}", account=quoted(account), kind=t(str(kinds[account])))
+        table.fault(
+            "account",
+            t("{given}, and api is {api}, which needs one of {needed}", given=given, api=api, needed=t(needed)),
+        )
 
 
 def _check_processes(table: Table) -> None:
     if _given(table.values, "processes", 1) > 1:
-        table.fault("processes", ONE_PROCESS)
+        table.fault("processes", t(ONE_PROCESS))
 
 
 def _check_api(table: Table, export: Export, api: Api) -> None:
     if api not in _APIS[export]:
-        table.fault("api", f"{export} go to {listed(_APIS[export], 'or')}; change api or export")
+        table.fault(
+            "api", t("{export} go to {apis}; change api or export", export=export, apis=listed(_APIS[export], t("or")))
+        )
 
 
 def _check_fields(table: Table, export: Export, meanings: Iterable[str]) -> None:
@@ -127,15 +135,24 @@ def _check_fields(table: Table, export: Export, meanings: Iterable[str]) -> None
     for name, fields in (*named.items(), ("values", meanings), ("formats", table.table("formats").values)):
         for field in fields:
             if field not in known and not any(re.match(pattern, field) for pattern in parts):
-                table.table(name).fault(field, f"no field of {export}{did_you_mean(field, known)}")
+                table.table(name).fault(
+                    field, t("no field of {export}{hint}", export=export, hint=did_you_mean(field, known))
+                )
 
 
 def _rate(table: Table) -> float:
     most = _MOST.get(Api(api)) if (api := table.text("api")) else None
     rate = float(_given(table.values, "rate", most or DEFAULT_RATE))
     if most is not None and rate > most:
-        whose = " that the brand itself sends" if api == Api.BRAND_POINTS else ""
-        table.fault("rate", f"WeChat Pay allows {most:g} requests per second for points{whose}; write that or less")
+        whose = t(" that the brand itself sends") if api == Api.BRAND_POINTS else ""
+        table.fault(
+            "rate",
+            t(
+                "WeChat Pay allows {most:g} requests per second for points{whose}; write that or less",
+                most=most,
+                whose=whose,
+            ),
+        )
     return rate
 
 
@@ -143,9 +160,9 @@ def _check_senders(table: Table) -> None:
     api = table.text("api")
     for key in _OF_SENDERS:
         if key in table and api is not None and not Api(api).sends_balances:
-            table.fault(key, "is for points only; leave it out")
+            table.fault(key, t("is for points only; leave it out"))
     if "unchanged_for" in table and not table.values.get("other_senders"):
-        table.fault("unchanged_for", "is for points that others send too; add other_senders = true, or leave it out")
+        table.fault("unchanged_for", t("is for points that others send too; add other_senders = true, or leave it out"))
 
 
 def _duration(text: str | None) -> timedelta:
@@ -156,7 +173,7 @@ def _duration(text: str | None) -> timedelta:
 def _order(table: Table) -> LaneOrder:
     order = LaneOrder(table.text("order") or LaneOrder.SOURCE)
     if order is LaneOrder.NEWEST and table.text("export") != Export.POINTS:
-        table.fault("order", "newest is for points only; leave it out, or write source")
+        table.fault("order", t("newest is for points only; leave it out, or write source"))
     return order
 
 
@@ -176,7 +193,9 @@ def _zone(table: Table) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        table.fault("timezone", f"no time zone has the name {quoted(name)}{suggested_zone(name)}")
+        table.fault(
+            "timezone", t("no time zone has the name {name}{hint}", name=quoted(name), hint=suggested_zone(name))
+        )
         return ZoneInfo(DEFAULT_ZONE)
 
 
@@ -185,15 +204,16 @@ def _csv(table: Table) -> CsvFormat:
     encoding = table.text("encoding") or default.encoding
     if encoding != default.encoding and not _is_codec(encoding):
         table.fault(
-            "encoding", f"unknown encoding{did_you_mean(encoding, _ENCODINGS) or '; auto detects the usual ones'}"
+            "encoding",
+            t("unknown encoding{hint}", hint=did_you_mean(encoding, _ENCODINGS) or t("; auto detects the usual ones")),
         )
     delimiter = table.text("delimiter") or default.delimiter
     quote = _given(table.values, "quote", default.quote)
     escape = _given(table.values, "escape", default.escape)
     if quote and quote in delimiter and delimiter != default.delimiter:
-        table.fault("quote", "must differ from delimiter and not be a part of it")
+        table.fault("quote", t("must differ from delimiter and not be a part of it"))
     if escape and escape in delimiter and delimiter != default.delimiter:
-        table.fault("escape", "must differ from delimiter and not be a part of it")
+        table.fault("escape", t("must differ from delimiter and not be a part of it"))
     return CsvFormat(
         encoding=encoding,
         delimiter=delimiter,

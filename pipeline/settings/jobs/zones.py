@@ -8,6 +8,7 @@ import re
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, available_timezones
 
+from pipeline.language import t
 from pipeline.settings.wording import quoted
 
 _SHANGHAI = "Asia/Shanghai"
@@ -28,11 +29,11 @@ def suggested_zone(name: str) -> str:
     """Return the end of a fault: the zone probably meant, or an example of an IANA name."""
     compact = re.sub(r"[\s_]", "", name).lower()
     if _EIGHT_AHEAD.fullmatch(compact) or _OF_CHINA.fullmatch(compact):
-        return f"; for China's time write {_SHANGHAI}"
+        return t("; for China's time write {shanghai}", shanghai=_SHANGHAI)
     meant = _near(name)
     if meant is not None:
-        return f"; did you mean {quoted(meant)}?"
-    return f"; write an IANA name, an area and a city, such as {_SHANGHAI} for UTC+8"
+        return t("; did you mean {meant}?", meant=quoted(meant))
+    return t("; write an IANA name, an area and a city, such as {shanghai} for UTC+8", shanghai=_SHANGHAI)
 
 
 def reversed_offset(zone: ZoneInfo) -> str | None:

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 
 from pipeline.errors import SettingsError
-from pipeline.settings.accounts.network import ca_bundle_file, is_loopback, proxy, url_fault
+from pipeline.language import t
+from pipeline.settings.accounts.network import NO_HOST, ca_bundle_file, is_loopback, proxy, url_fault
 from pipeline.settings.key_material import LoadContext, check_named_once, load_secret, load_token, secret_files
 from pipeline.settings.model import MailReceiver, MailTls, Receiver, ReceiverType, WebReceiver, When
 from pipeline.settings.table import Table
@@ -30,7 +31,7 @@ def _read(table: Table, jobs: Collection[str], context: LoadContext) -> Receiver
     _check_keys(table, kind)
     for name in table.texts("jobs"):
         if name not in jobs:
-            table.fault("jobs", f"no job has the name {quoted(name)}{did_you_mean(name, jobs)}")
+            table.fault("jobs", t("no job has the name {name}{hint}", name=quoted(name), hint=did_you_mean(name, jobs)))
     wanted = frozenset(table.texts("jobs") or jobs)
     when = When(table.text("when") or When.CHANGE)
     if kind is ReceiverType.MAIL:
@@ -43,7 +44,7 @@ def _check_keys(table: Table, kind: ReceiverType) -> None:
     known = _MAIL if kind is ReceiverType.MAIL else _WEB | (_SECRET if kind in _SIGNED else frozenset())
     for key in table.values:
         if key not in known:
-            table.fault(key, f'is not used with type = "{kind}"; remove it')
+            table.fault(key, t('is not used with type = "{kind}"; remove it', kind=kind))
 
 
 def _read_web(
@@ -73,23 +74,24 @@ def load_url(data: bytes, name: str) -> str:
     """Return a URL of a file or variable; raise SettingsError if it is none, or unencrypted over a network."""
     url = load_token(data, name)
     if not url.startswith(("https://", "http://")):
-        raise SettingsError([f"{name} holds no URL; put the whole URL there, such as https://HOST/PATH"])
+        raise SettingsError([t("{name} holds no URL; put the whole URL there, such as https://HOST/PATH", name=name)])
     if (fault := url_fault(url)) is not None:
-        raise SettingsError([f"{name}: the URL there {fault}" if fault.startswith("must") else f"{name}: {fault}"])
+        where = t("{name}: the URL there ", name=name) if fault == t(NO_HOST) else f"{name}: "
+        raise SettingsError([where + fault])
     return url
 
 
 def _read_mail(table: Table, when: When, jobs: frozenset[str], context: LoadContext) -> MailReceiver:
     for key in ("host", "from", "to"):
         if key not in table:
-            table.fault(key, "missing; a mail needs a server, a sender and recipients")
+            table.fault(key, t("missing; a mail needs a server, a sender and recipients"))
     check_named_once(table, "password", needed=False)
     password = load_secret(table, "password", context, lambda data, _: data.strip().decode("utf-8", "replace"))
     tls, host = MailTls(table.text("tls") or MailTls.STARTTLS), table.text("host") or ""
     if password is not None and "user" not in table:
-        table.fault("user", "missing; a password needs a user")
+        table.fault("user", t("missing; a password needs a user"))
     if password is not None and tls is MailTls.NONE and not is_loopback(host):
-        table.fault("tls", "a password is not sent unencrypted; write starttls or tls")
+        table.fault("tls", t("a password is not sent unencrypted; write starttls or tls"))
     return MailReceiver(
         name=table.name,
         when=when,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 
 _CODECS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "gbk": "gbk", "gb2312": "gb2312", "gb18030": "gb18030"}
 
@@ -41,5 +42,5 @@ def charset_named(name: str) -> Charset:
     """Return the charset of this name. Raises SettingsError for one that the gateway or the scan does not support."""
     codec = _CODECS.get(name.lower())
     if codec is None:
-        raise SettingsError([f"charset {name!r} is none of the gateway's; use utf-8 or gbk"])
+        raise SettingsError([t("charset {name!r} is none of the gateway's; use utf-8 or gbk", name=name)])
     return Charset(name, codec)

@@ -6,6 +6,7 @@ from typing import Final
 from cryptography import x509
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.signing.alipay.gateway_answer import read_answer
 from pipeline.signing.json_object import parse_object
 from pipeline.signing.keys import load_certificates
@@ -26,6 +27,6 @@ def downloaded_chain(body: bytes, *, double_byte: bool) -> tuple[x509.Certificat
     if not isinstance(text, str):
         return ()
     try:
-        return load_certificates(base64.b64decode(text), "the downloaded certificate")
+        return load_certificates(base64.b64decode(text), t("the downloaded certificate"))
     except (ValueError, SettingsError):
         return ()

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.signing.aes import decrypt, encrypt
 from pipeline.signing.alipay.charsets import charset_named
@@ -191,4 +192,6 @@ def _hash_of(sign_type: str) -> HashAlgorithm:
         case "RSA":
             return SHA1()  # noqa: S303 - the platform's older sign_type
         case _:
-            raise SettingsError([f"sign_type {sign_type!r} is none of the gateway's; use RSA2 or RSA"])
+            raise SettingsError(
+                [t("sign_type {sign_type!r} is none of the gateway's; use RSA2 or RSA", sign_type=sign_type)]
+            )

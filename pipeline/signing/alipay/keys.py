@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.signing.certificates import certificate_sn
 from pipeline.signing.keys import public_key_of
 
@@ -26,7 +27,9 @@ class AlipayKeys:
         if isinstance(given, RSAPublicKey):
             self._configured: tuple[RSAPublicKey, ...] = (given,)
             return
-        keys = {sn: public_key_of(certificate, f"the Alipay certificate {sn}") for sn, certificate in given.items()}
+        keys = {
+            sn: public_key_of(certificate, t("the Alipay certificate {sn}", sn=sn)) for sn, certificate in given.items()
+        }
         self._configured = tuple(keys.values())
         self._by_sn = MappingProxyType(keys)
 
@@ -49,7 +52,7 @@ class AlipayKeys:
             if self._by_sn is None or sn in self._by_sn:
                 return False
             try:
-                key = public_key_of(certificate, f"the Alipay certificate {sn}")
+                key = public_key_of(certificate, t("the Alipay certificate {sn}", sn=sn))
             except SettingsError:
                 return False
             self._by_sn = MappingProxyType({**self._by_sn, sn: key})

@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from pipeline.errors import SettingsError
+from pipeline.language import later, t
 from pipeline.signing.aes import unseal
 from pipeline.signing.certificates import is_valid, serial_hex
 from pipeline.signing.json_object import parse_object
@@ -14,7 +15,7 @@ from pipeline.signing.keys import load_certificates, public_key_of
 
 CERTIFICATES: Final = "/v3/certificates"
 
-_NAME: Final = "the downloaded certificate"
+_NAME: Final = later("the downloaded certificate")
 
 
 def downloaded_keys(body: bytes, apiv3_key: bytes, at: datetime) -> dict[str, RSAPublicKey]:
@@ -41,7 +42,7 @@ def unsealed_certificate(entry: object, apiv3_key: bytes) -> x509.Certificate | 
             return None
     pem = unseal(apiv3_key, nonce=nonce, associated_data=associated_data, ciphertext=text)
     try:
-        certificate = load_certificates(pem or b"", _NAME)[0]
+        certificate = load_certificates(pem or b"", t(_NAME))[0]
     except SettingsError:
         return None
     return certificate if serial_hex(certificate) == canonical_serial(serial) else None
@@ -56,6 +57,6 @@ def canonical_serial(serial: str) -> str:
 
 def _key(certificate: x509.Certificate) -> RSAPublicKey | None:
     try:
-        return public_key_of(certificate, _NAME)
+        return public_key_of(certificate, t(_NAME))
     except SettingsError:
         return None

@@ -14,6 +14,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from pipeline.language import later, t
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.signing.json_object import parse_object
 from pipeline.signing.signatures import sign, verifies
@@ -28,14 +29,14 @@ REFRESH_AFTER: Final = timedelta(hours=6)
 _CLOCK_TOLERANCE_SECONDS: Final = 300
 _PROBE: Final = "WECHATPAY/SIGNTEST/"
 _PUBLIC_KEY: Final = "PUB_KEY_ID_"
-_NOT_OPEN: Final = (
-    "WeChat Pay signs with a platform certificate: the switch to the public key is not open yet; open it in the "
-    "merchant platform (API security)"
+_NOT_OPEN: Final = later(
+    "WeChat Pay signs with a platform certificate: the switch to the public key is not open yet; "
+    "open it in the merchant platform (API security)"
 )
-_OR_ADD_IT: Final = ", or name the newest certificate in platform_cert_file, or set apiv3_key_env to download it"
-_NO_SUCH_PUBLIC_KEY: Final = (
-    "WeChat Pay signs with a public key that is not in the account; download it in the merchant platform (API "
-    "security), and set public_key_id and public_key_file"
+_OR_ADD_IT: Final = later(", or name the newest certificate in platform_cert_file, or set apiv3_key_env to download it")
+_NO_SUCH_PUBLIC_KEY: Final = later(
+    "WeChat Pay signs with a public key that is not in the account; download it in the merchant "
+    "platform (API security), and set public_key_id and public_key_file"
 )
 _NONE: Final[Mapping[str, RSAPublicKey]] = MappingProxyType({})
 
@@ -127,10 +128,10 @@ class WechatPay:
         """Return what to do about the key that an answer names; empty if nothing."""
         is_unknown = trust is Trust.UNKNOWN_SERIAL
         if serial.startswith(_PUBLIC_KEY):
-            return _NO_SUCH_PUBLIC_KEY if is_unknown else ""
+            return t(_NO_SUCH_PUBLIC_KEY) if is_unknown else ""
         if not self._has_public_key() or not (is_unknown or trust is Trust.VERIFIED):
             return ""
-        return _NOT_OPEN + (_OR_ADD_IT if is_unknown and self._apiv3_key is None else "")
+        return t(_NOT_OPEN) + (t(_OR_ADD_IT) if is_unknown and self._apiv3_key is None else "")
 
     def _has_public_key(self) -> bool:
         return (self._platform_keys.preferred or "").startswith(_PUBLIC_KEY)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from enum import StrEnum
 
+from pipeline.language import t
 from pipeline.simulator.ruling import Api
 
 
@@ -134,33 +135,40 @@ def errors_of(fault: InjectedFault) -> list[str]:
 def nearest(word: str, right: list[str]) -> str:
     """Return the end of a sentence about an unknown word: the nearest right word, else all right words."""
     close = get_close_matches(word, right, n=1)
-    return f"; did you mean `{close[0]}`?" if close else f"; choose one of {', '.join(sorted(right))}"
+    return (
+        t("; did you mean `{close}`?", close=close[0])
+        if close
+        else t("; choose one of {right}", right=", ".join(sorted(right)))
+    )
 
 
 def _wrong_keys(fault: InjectedFault) -> list[str]:
     given = {field.name for field in fields(fault) if getattr(fault, field.name) not in (None, False)}
     takes = _TAKES.get(fault.kind, frozenset())
     useless = sorted((given & _KIND_OPTIONS) - takes)
-    taken = ", ".join(f"`{name}`" for name in sorted(takes)) or "no options"
-    wrong = [f"`{name}` is not an option of kind `{fault.kind}`, which takes {taken}" for name in useless]
+    taken = ", ".join(f"`{name}`" for name in sorted(takes)) or t("no options")
+    wrong = [
+        t("`{name}` is not an option of kind `{kind}`, which takes {taken}", name=name, kind=fault.kind, taken=taken)
+        for name in useless
+    ]
     needed = _NEEDS.get(fault.kind)
     if needed and getattr(fault, needed) is None:
-        wrong.append(f"`{needed}` is missing: kind `{fault.kind}` needs it")
+        wrong.append(t("`{needed}` is missing: kind `{kind}` needs it", needed=needed, kind=fault.kind))
     return wrong
 
 
 def _wrong_numbers(fault: InjectedFault) -> list[str]:
     wrong = [
-        f"`{name}` is {value}, but must be at least 1"
+        t("`{name}` is {value}, but must be at least 1", name=name, value=value)
         for name in ("first", "every", "times")
         if (value := getattr(fault, name)) is not None and value < 1
     ]
     if fault.probability is not None and not 0 <= fault.probability <= 1:
-        wrong.append(f"`probability` is {fault.probability}, but must be between 0 and 1")
+        wrong.append(t("`probability` is {probability}, but must be between 0 and 1", probability=fault.probability))
     if fault.status is not None and not 200 <= fault.status <= 599:
-        wrong.append(f"`status` is {fault.status}, but must be between 200 and 599")
+        wrong.append(t("`status` is {status}, but must be between 200 and 599", status=fault.status))
     if fault.seconds is not None and fault.seconds < 0:
-        wrong.append(f"`seconds` is {fault.seconds}, but must be at least 0")
+        wrong.append(t("`seconds` is {seconds}, but must be at least 0", seconds=fault.seconds))
     return wrong
 
 
@@ -168,7 +176,7 @@ def _wrong_refusal(fault: InjectedFault) -> list[str]:
     if fault.kind is not FaultKind.REFUSE:
         return []
     if (fault.code is None) == (fault.fail_reason is None):
-        return ["`code` or `fail_reason`: kind `refuse` needs exactly one of them"]
+        return [t("`code` or `fail_reason`: kind `refuse` needs exactly one of them")]
     if fault.fail_reason is not None and fault.api not in _ALIPAY:
-        return ["`fail_reason` needs `api` to be `alipay.cumulation` or `alipay.state`"]
+        return [t("`fail_reason` needs `api` to be `alipay.cumulation` or `alipay.state`")]
     return []

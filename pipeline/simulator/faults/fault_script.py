@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.simulator.faults.fault import FaultKind, InjectedFault, When, errors_of, nearest
 from pipeline.simulator.ruling import Api
 
@@ -25,7 +26,7 @@ def load_faults(path: Path) -> tuple[InjectedFault, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"can't read the fault script {path}: {error}"]) from error
+        raise SettingsError([t("can't read the fault script {path}: {error}", path=path, error=error)]) from error
     return parse_faults(text, str(path))
 
 
@@ -34,14 +35,22 @@ def parse_faults(text: str, source: str) -> tuple[InjectedFault, ...]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{source}: not TOML: {error}"]) from error
+        raise SettingsError([t("{source}: not TOML: {error}", source=source, error=error)]) from error
     except (ValueError, RecursionError) as error:
         # tomllib does not say where.
-        raise SettingsError([f"{source}: not TOML: a number is too large or tables are nested too deeply"]) from error
-    wrong = [f"{source}: `{name}` is not known{nearest(name, ['fault'])}" for name in document if name != "fault"]
+        raise SettingsError(
+            [t("{source}: not TOML: a number is too large or tables are nested too deeply", source=source)]
+        ) from error
+    wrong = [
+        t("{source}: `{name}` is not known{hint}", source=source, name=name, hint=nearest(name, ["fault"]))
+        for name in document
+        if name != "fault"
+    ]
     tables = document.get("fault", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise SettingsError([*wrong, f"{source}: `fault` must be an array of tables, each headed `[[fault]]`"])
+        raise SettingsError(
+            [*wrong, t("{source}: `fault` must be an array of tables, each headed `[[fault]]`", source=source)]
+        )
     faults = [_fault(table, f"{source}: [[fault]] {place}: ", wrong) for place, table in enumerate(tables, 1)]
     if wrong:
         raise SettingsError(wrong)
@@ -63,8 +72,10 @@ def _fault(table: Mapping[str, Any], place: str, wrong: list[str]) -> InjectedFa
 
 
 def _unknown_names(table: Mapping[str, Any]) -> list[str]:
-    unknown = [f"`{name}` is not known{nearest(name, _NAMES)}" for name in table if name not in _NAMES]
-    return unknown if "kind" in table else [*unknown, "`kind` is missing: it says what goes wrong"]
+    unknown = [
+        t("`{name}` is not known{hint}", name=name, hint=nearest(name, _NAMES)) for name in table if name not in _NAMES
+    ]
+    return unknown if "kind" in table else [*unknown, t("`kind` is missing: it says what goes wrong")]
 
 
 def _wrong_types(table: Mapping[str, Any]) -> list[str]:
@@ -74,24 +85,26 @@ def _wrong_types(table: Mapping[str, Any]) -> list[str]:
             right = [member.value for member in _ENUMS[name]]
             if value not in right:
                 near = nearest(value if isinstance(value, str) else "", right)
-                wrong.append(f"`{name}` is {_shown(value)}, which is not known{near}")
+                wrong.append(
+                    t("`{name}` is {shown}, which is not known{near}", name=name, shown=_shown(value), near=near)
+                )
         elif name in _NAMES:
             label, fits = _type_of(name)
             if not fits(value):
-                wrong.append(f"`{name}` is {_shown(value)}, but must be {label}")
+                wrong.append(t("`{name}` is {shown}, but must be {label}", name=name, shown=_shown(value), label=label))
     return wrong
 
 
 def _type_of(name: str) -> tuple[str, Callable[[object], bool]]:
     if name in _WHOLE:
-        return "a whole number", lambda value: type(value) is int and _is_number(value)
+        return t("a whole number"), lambda value: type(value) is int and _is_number(value)
     if name in _NUMBERS:
-        return "a number", _is_number
+        return t("a number"), _is_number
     if name in _FLAGS:
-        return "true or false", lambda value: type(value) is bool
+        return t("true or false"), lambda value: type(value) is bool
     if name == "retry_after":
-        return "a number of seconds or an HTTP date", lambda value: type(value) is str or _is_number(value)
-    return "a text", lambda value: type(value) is str
+        return t("a number of seconds or an HTTP date"), lambda value: type(value) is str or _is_number(value)
+    return t("a text"), lambda value: type(value) is str
 
 
 def _is_number(value: object) -> bool:
@@ -102,4 +115,4 @@ def _shown(value: object) -> str:
     try:
         return repr(value)
     except ValueError:  # an integer of thousands of digits
-        return "too large"
+        return t("too large")

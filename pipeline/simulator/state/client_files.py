@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.simulator.identities import KEYS, Identities, default_identities
 
 _FILES = {
@@ -42,7 +43,10 @@ def write_client_keys(folder: Path) -> None:
     foreign = [name for name, data in wanted.items() if _holds_other(folder / name, data)]
     if foreign:
         raise SettingsError(
-            [f"{folder / name} exists and is not a test key; choose another folder" for name in foreign]
+            [
+                t("{folder} exists and is not a test key; choose another folder", folder=folder / name)
+                for name in foreign
+            ]
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in wanted.items():

@@ -14,6 +14,7 @@ from typing import Self, TextIO
 import orjson
 
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.simulator.ruling import Api, Decision
 from pipeline.simulator.state.quota import peak
 
@@ -74,14 +75,16 @@ class Journal(AbstractContextManager["Journal"]):
         try:
             self._file = self._opened(self._path) if self._path else None
         except OSError as error:
-            raise SettingsError([f"can't write the journal {self._path}: {error.strerror}"]) from error
+            raise SettingsError(
+                [t("can't write the journal {path}: {reason}", path=self._path, reason=error.strerror)]
+            ) from error
         return self
 
     def _opened(self, path: Path) -> TextIO:
         if path.exists():
             with path.open("rb") as existing:
                 if existing.read(len(_BEGINNING)) not in (b"", _BEGINNING):
-                    raise SettingsError([f"{path} exists and is not a journal; choose another file"])
+                    raise SettingsError([t("{path} exists and is not a journal; choose another file", path=path)])
         return path.open("a", encoding="utf-8")
 
     def __exit__(

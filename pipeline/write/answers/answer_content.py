@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import orjson
 
+from pipeline.language import t
 from pipeline.model import Api, Reply
 from pipeline.write.answers.masking import mask_values, printable, safe_text
 from pipeline.write.answers.matrix.wechatpay import INNER_NUMBERS
@@ -88,8 +89,9 @@ def with_inner_number(api: Api, content: AnswerContent | None, reply: Reply) -> 
     found = _INNER_NUMBER.fullmatch(named.strip())
     if found is None:
         return content
-    meaning = INNER_NUMBERS.get(found[1])
-    shown = f"inner error number {found[1]}" + (f" ({meaning})" if meaning else "")
+    shown = t("inner error number {number}", number=found[1])
+    if meaning := INNER_NUMBERS.get(found[1]):
+        shown += f" ({t(meaning)})"
     message = "; ".join(filter(None, (content.message, shown)))
     return replace(content, codes=(found[1], *content.codes), message=message)
 

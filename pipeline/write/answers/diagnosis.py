@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipeline.language import t
 from pipeline.model import Api, Lost, Opened, Reply, Trust
 from pipeline.write.answers.answer_content import AnswerContent, parse_answer, with_inner_number
 from pipeline.write.answers.catalogue import BY_LOSS, BY_STATUS, BY_TRUST, RULES, find_codes
@@ -93,7 +94,7 @@ def _by_success(sent: SentRequest, content: AnswerContent | None) -> Diagnosis:
         return _finding(Condition.NOT_TAKEN, _FAILED[sent.api], content)
     if different := _echo_differences(sent, content):
         rule = RULES[Condition.ECHO_DIFFERS]
-        return Diagnosis(rule, rule.code, f"{', '.join(different)} missing or different", status=200)
+        return Diagnosis(rule, rule.code, t("{names} missing or different", names=", ".join(different)), status=200)
     return Diagnosis(RULES[Condition.SUCCESS], _CONFIRMED[sent.api])
 
 

@@ -7,6 +7,7 @@ The rules are data (`catalogue`). `diagnosis` finds the condition of an answer; 
 from dataclasses import replace
 from datetime import datetime
 
+from pipeline.language import later, t
 from pipeline.model import Api, Lost, Opened, Reply
 from pipeline.write.answers.answer_content import wait_seconds
 from pipeline.write.answers.diagnosis import Diagnosis, diagnose, names_request
@@ -14,15 +15,15 @@ from pipeline.write.answers.matrix.condition import RERUN, Action
 from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
-_ADVICE_IN_DOUBT = (
-    "an earlier attempt may have been applied; ask the platform which values it has for this key, and do not send it "
-    "under another key"
+_ADVICE_IN_DOUBT = later(
+    "an earlier attempt may have been applied; ask the platform which values it has for this key, "
+    "and do not send it under another key"
 )
-_ADVICE_UNCONFIRMED = (
-    "it came over a kept connection and may answer another request, so it is ignored; "
-    "`backfill rerun` sends the same request over a fresh connection"
+_ADVICE_UNCONFIRMED = later(
+    "it came over a kept connection and may answer another request, so it is ignored; `backfill "
+    "rerun` sends the same request over a fresh connection"
 )
-_PLATFORM = {"alipay": "Alipay", "wechatpay": "WeChat Pay"}
+_PLATFORM = {"alipay": later("Alipay"), "wechatpay": later("WeChat Pay")}
 
 
 def judge(
@@ -119,6 +120,7 @@ def _try_again(finding: Diagnosis, text: str, *, slow: bool, doubt: bool) -> Try
 
 def _text(api: Api, finding: Diagnosis, advice: str) -> str:
     """Return what happened, with the platform's message if any, and what to do next."""
-    happened = finding.rule.happened.format(platform=_PLATFORM[api.platform], code=finding.code, status=finding.status)
+    platform = t(_PLATFORM[api.platform])
+    happened = t(finding.rule.happened, platform=platform, code=finding.code, status=finding.status)
     message = f": {finding.message}" if finding.message else ""
-    return f"{happened}{message}; {advice}"
+    return f"{happened}{message}; {t(advice)}"

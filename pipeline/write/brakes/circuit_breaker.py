@@ -15,6 +15,7 @@ import threading
 from dataclasses import dataclass
 
 from pipeline.clock import Clock
+from pipeline.language import t
 from pipeline.model import Wait
 from pipeline.write.answers.verdict import Halt, Refused, Succeeded, TryAgain, Verdict
 
@@ -80,9 +81,9 @@ class CircuitBreaker:
         """Return the reason why all workers wait: an outage, or throttling of every request. Empty if they do not."""
         with self._lock:
             if self.is_open:
-                return [Wait("the platform is not answering correctly", self._failing_since, self._probe_at)]
+                return [Wait(t("the platform is not answering correctly"), self._failing_since, self._probe_at)]
             if self._throttled_since is not None:
-                return [Wait("the platform throttles every request", self._throttled_since)]
+                return [Wait(t("the platform throttles every request"), self._throttled_since)]
             return []
 
     def start(self) -> Clearance | float:
@@ -154,16 +155,21 @@ class CircuitBreaker:
         # Retry-After is obeyed even beyond the outage limit.
         self._probe_at = now + max(min(self._pause, left), verdict.wait_seconds or 0.0)
         _log.debug(
-            "pause: the platform fails with %s; the next probe in %.1f s", verdict.code, self._probe_at - now,
+            t("pause: the platform fails with {code}; the next probe in {seconds:.1f} s", code=verdict.code,
+              seconds=self._probe_at - now),
             extra={"event": "pause", "code": verdict.code, "wait_s": round(self._probe_at - now, 3)},
         )  # fmt: skip
         if left > 0:
             return None
+        last = verdict.code + (f", {verdict.text}" if verdict.text else "")
         return Halt(
             "platform_down",
-            f"the platform has not answered correctly for {now - self._failing_since:.0f} s (last: {verdict.code}"
-            f"{', ' + verdict.text if verdict.text else ''}); if it is up, check the account's ids and keys; "
-            "then resume the run",
+            t(
+                "the platform has not answered correctly for {seconds:.0f} s (last: {last}); if it is up, check the "
+                "account's ids and keys; then resume the run",
+                seconds=now - self._failing_since,
+                last=last,
+            ),
         )
 
     def _always_throttled(self) -> Halt | None:
@@ -174,6 +180,9 @@ class CircuitBreaker:
             return None
         return Halt(
             "always_throttled",
-            f"the platform throttled every request for {seconds:.0f} s; another program may use the quota of this "
-            "merchant: stop it or lower `rate`, then resume the run",
+            t(
+                "the platform throttled every request for {seconds:.0f} s; another program may use the quota of "
+                "this merchant: stop it or lower `rate`, then resume the run",
+                seconds=seconds,
+            ),
         )

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Hashable
 
+from pipeline.language import t
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 # Deliveries from the start of a run; if all end under one code, the run halts.
@@ -54,9 +55,17 @@ class _RefusalStreak:
         is_bounded = isinstance(verdict, TryAgain) and verdict.tries is not None
         if (attempts[row] if is_bounded else len(attempts)) < verdict.halts_after:
             return None
-        streak = f"{attempts[row]} attempts of one row" if is_bounded else f"{len(attempts)} rows in a row"
+        streak = (
+            t("{attempts} attempts of one row", attempts=attempts[row])
+            if is_bounded
+            else t("{attempts} rows in a row", attempts=len(attempts))
+        )
         may_have_acted = isinstance(verdict, TryAgain) and verdict.may_have_acted
-        return Halt(verdict.code, f"{streak} failed the same way: {verdict.text}", may_have_acted=may_have_acted)
+        return Halt(
+            verdict.code,
+            t("{streak} failed the same way: {text}", streak=streak, text=verdict.text),
+            may_have_acted=may_have_acted,
+        )
 
 
 class _EqualEndings:
@@ -83,6 +92,11 @@ class _EqualEndings:
             return None
         return Halt(
             verdict.code,
-            f"the first {self._count} rows all ended with {verdict.code}; check the mapping, the account and the ids "
-            f"that all rows share before going on. The last one: {verdict.text}",
+            t(
+                "the first {count} rows all ended with {code}; check the mapping, the account and the ids that "
+                "all rows share before going on. The last one: {text}",
+                count=self._count,
+                code=verdict.code,
+                text=verdict.text,
+            ),
         )

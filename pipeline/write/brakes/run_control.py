@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pipeline.clock import Clock
+from pipeline.language import later, t
 from pipeline.model import Status
 
 _FAILURES = (Status.INVALID, Status.REJECTED, Status.UNKNOWN)
@@ -23,7 +24,7 @@ class Ending(StrEnum):
 
 
 # Messages of unsent rows, if shorter than the reason why the run ended.
-_ROW_MESSAGES = {Ending.TOO_MANY_INVALID: "too many rows of the run are invalid, so nothing was sent"}
+_ROW_MESSAGES = {Ending.TOO_MANY_INVALID: later("too many rows of the run are invalid, so nothing was sent")}
 
 
 class Drained(Exception):
@@ -56,7 +57,8 @@ class RunControl:
     def open_as(self) -> tuple[str, str]:
         """Code and message of the rows that the run leaves unsent."""
         ending = self.ending or Ending.INTERRUPTED
-        return ending, _ROW_MESSAGES.get(ending, self.reason or "")
+        shorter = _ROW_MESSAGES.get(ending)
+        return ending, t(shorter) if shorter else self.reason or ""
 
     def drain(self, ending: Ending, reason: str, *, halt_code: str | None = None) -> None:
         """End the run: start nothing new, and wake sleeping threads. Only the first reason counts."""
@@ -68,12 +70,15 @@ class RunControl:
 
     def give_up(self) -> None:
         """Drain because the program itself failed. The exception has the reason."""
-        self.drain(Ending.INTERRUPTED, "the run was interrupted by an error")
+        self.drain(Ending.INTERRUPTED, t("the run was interrupted by an error"))
 
     def check_running(self) -> None:
         """Raise Drained if the run is ending."""
         if self.ending is None and self._until is not None and self._clock.now() >= self._until:
-            self.drain(Ending.DEADLINE, f"the deadline {self._until:%H:%M} was reached; `backfill resume` goes on")
+            self.drain(
+                Ending.DEADLINE,
+                t("the deadline {until:%H:%M} was reached; `backfill resume` goes on", until=self._until),
+            )
         if self.ending is not None:
             raise Drained
 
@@ -100,6 +105,10 @@ class RunControl:
         if self._most_failures is not None and failures > self._most_failures:
             self.drain(
                 Ending.STOPPED,
-                f"{failures} rows failed, more than --max-failures allows; see the report, fix the cause, then resume",
+                t(
+                    "{failures} rows failed, more than --max-failures allows; see the report, fix the cause, then "
+                    "resume",
+                    failures=failures,
+                ),
                 halt_code="too_many_failures",
             )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from pipeline.language import t
 from pipeline.model import Loss, Lost, Reply, RoundTrip, SignedRequest
 from pipeline.write.transport.failure import Failure, by_errno, by_verify_code, failure_of, route_to
 from pipeline.write.transport.network import (
@@ -102,7 +103,7 @@ class CurlConnection:
         exchange, departure = self._exchange, self._exchange.departure
         loss = exchange.loss(code)
         if exchange.is_too_long:
-            return Lost(loss, TOO_LONG)
+            return Lost(loss, t(TOO_LONG))
         status = self._curl.getinfo(pycurl.HTTP_CONNECTCODE)
         if loss is Loss.NOT_CONNECTED and status and status // 100 != 2:
             return Lost(loss, self._route.describe_refusal(status))
@@ -177,7 +178,7 @@ class _Exchange:
         """Return the answer, which libcurl considers complete."""
         head = _last_head(self.head)
         if head is None:
-            return Lost(Loss.CUT_SHORT, "the answer ended within its head")
+            return Lost(Loss.CUT_SHORT, t("the answer ended within its head"))
         return Reply(status, _headers(head), bytes(self._body), round_trip, is_fresh=self.is_fresh)
 
     def loss(self, code: int) -> Loss:

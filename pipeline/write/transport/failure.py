@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from pipeline.language import later, t
 from pipeline.model import Loss
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -18,23 +19,23 @@ _PORTS: Final = {"http": 80, "https": 443}
 class Failure(StrEnum):
     """A kind of failure; `{peer}` is the host and port where it happened."""
 
-    REFUSED = "connection refused by {peer}"
-    RESET = "connection reset or closed by {peer}"
-    NAME_NOT_FOUND = "name not found: {peer}"
-    NO_ROUTE = "no route to {peer}"
-    LATE_CONNECTION = "timeout while connecting to {peer}, after {seconds:g} s"
-    LATE_DEPARTURE = "no permit to send to {peer} within {seconds:g} s"
-    LATE_ANSWER = "no answer from {peer} within {seconds:g} s"
-    TLS_EXPIRED = "the TLS certificate of {peer} has expired"
-    TLS_NOT_YET_VALID = "the TLS certificate of {peer} is not valid yet; check this machine's clock"
-    TLS_WRONG_NAME = "the TLS certificate of {peer} is for another host name"
-    TLS_UNKNOWN_ISSUER = "the TLS certificate of {peer} has an unknown issuer"
-    TLS_NOT_TRUSTED = "the TLS certificate of {peer} is not trusted"
-    TLS_HANDSHAKE = "the TLS handshake with {peer} failed"
-    TLS_BROKEN = "the TLS connection to {peer} broke"
-    NO_HTTP = "{peer} did not answer with HTTP"
-    CUT_SHORT = "the answer of {peer} broke off or is malformed"
-    UNKNOWN = "the connection to {peer} failed"
+    REFUSED = later("connection refused by {peer}")
+    RESET = later("connection reset or closed by {peer}")
+    NAME_NOT_FOUND = later("name not found: {peer}")
+    NO_ROUTE = later("no route to {peer}")
+    LATE_CONNECTION = later("timeout while connecting to {peer}, after {seconds:g} s")
+    LATE_DEPARTURE = later("no permit to send to {peer} within {seconds:g} s")
+    LATE_ANSWER = later("no answer from {peer} within {seconds:g} s")
+    TLS_EXPIRED = later("the TLS certificate of {peer} has expired")
+    TLS_NOT_YET_VALID = later("the TLS certificate of {peer} is not valid yet; check this machine's clock")
+    TLS_WRONG_NAME = later("the TLS certificate of {peer} is for another host name")
+    TLS_UNKNOWN_ISSUER = later("the TLS certificate of {peer} has an unknown issuer")
+    TLS_NOT_TRUSTED = later("the TLS certificate of {peer} is not trusted")
+    TLS_HANDSHAKE = later("the TLS handshake with {peer} failed")
+    TLS_BROKEN = later("the TLS connection to {peer} broke")
+    NO_HTTP = later("{peer} did not answer with HTTP")
+    CUT_SHORT = later("the answer of {peer} broke off or is malformed")
+    UNKNOWN = later("the connection to {peer} failed")
 
 
 _BY_LOSS: Final = {Loss.TIMEOUT: Failure.LATE_ANSWER, Loss.CUT_SHORT: Failure.CUT_SHORT}
@@ -88,14 +89,20 @@ class HostRoute:
 
     def describe(self, failure: Failure, *, at_platform: bool) -> str:
         """Return what happened and where. `at_platform`: the proxy had opened the way to the platform."""
-        peer = self.platform if at_platform or self.via is None else f"proxy {self.via}"
-        through = f" (through proxy {self.via})" if at_platform and self.via else ""
-        return failure.format(peer=peer, seconds=self.seconds) + through
+        peer = self.platform if at_platform or self.via is None else t("proxy {via}", via=self.via)
+        through = t(" (through proxy {via})", via=self.via) if at_platform and self.via else ""
+        return t(failure, peer=peer, seconds=self.seconds) + through
 
     def describe_refusal(self, status: int) -> str:
         """Return that the proxy refused the connection to the platform, with its status."""
-        hint = ", it asks for a user and password" if status == 407 else ""
-        return f"proxy {self.via} refused the connection to {self.platform} (status {status}{hint})"
+        hint = t(", it asks for a user and password") if status == 407 else ""
+        return t(
+            "proxy {via} refused the connection to {platform} (status {status}{hint})",
+            via=self.via,
+            platform=self.platform,
+            status=status,
+            hint=hint,
+        )
 
 
 def route_to(base_url: str, proxy: str | None, seconds: float) -> HostRoute:

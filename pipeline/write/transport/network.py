@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Protocol
 
+from pipeline.language import later
 from pipeline.model import Loss, Lost, Reply, SignedRequest
 from pipeline.write.ports import at_once
 from pipeline.write.transport.failure import Failure, route_to
 
 # Longest answer, in bytes. Answers of these APIs are far shorter; a longer one is abandoned.
 MOST_BYTES: Final = 1 << 20
-TOO_LONG: Final = "the answer is too long for this API"
+TOO_LONG: Final = later("the answer is too long for this API")
 # Longest idle time of a kept connection. Servers close idle connections after a minute or more, and a close at the
 # moment of sending looks like a lost answer.
 _IDLE_SECONDS: Final = 25.0

@@ -17,6 +17,7 @@ from urllib3.exceptions import TimeoutError as UrllibTimeout
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.ssl_ import create_urllib3_context
 
+from pipeline.language import t
 from pipeline.model import Loss, Lost, Reply, SignedRequest
 from pipeline.write.transport.connections import is_fresh, prepare, round_trip_of
 from pipeline.write.transport.failure import Failure, by_errno, by_verify_code, failure_of, route_to
@@ -116,13 +117,13 @@ class RequestsConnection:
 
     def _read(self, response: BaseHTTPResponse) -> Reply | Lost:
         if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
-            return Lost(Loss.CUT_SHORT, "the server switched to another protocol")
+            return Lost(Loss.CUT_SHORT, t("the server switched to another protocol"))
         # Read before the body: after its last byte the connection goes back to the pool.
         round_trip, fresh = round_trip_of(response.connection), is_fresh(response.connection)
         # The signature covers the uncompressed body.
         body = response.read(MOST_BYTES + 1, decode_content=True)
         if len(body) > MOST_BYTES:
-            return Lost(Loss.CUT_SHORT, TOO_LONG)
+            return Lost(Loss.CUT_SHORT, t(TOO_LONG))
         headers = {name.lower(): value for name, value in response.headers.itermerged()}
         return Reply(response.status, headers, body, round_trip, is_fresh=fresh)
 

@@ -1,12 +1,14 @@
 """Rulings: what is found about each row of a run once all are read, in a byte a row."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
+from pipeline.language import later, t
 from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, RowDecision, StagedChunk
 from pipeline.model import Fault
 
@@ -34,19 +36,20 @@ _DECISIONS: Mapping[Ruling, RowDecision] = {
 }
 CONTRADICTION = "contradiction"
 # The rule of `updated_at` that is broken.
-_SOME_TIMES = (
+_SOME_TIMES = later(
     "some rows of this card or object have it in this run and others do not; give it to all of them or to none"
 )
-# The faults of rows that become invalid.
+# The faults of rows that become invalid; their messages are in English.
 _FAULTS: Mapping[Ruling, Fault] = {
     Ruling.OTHER_FORM: Fault(
         KEY_CONFLICT,
-        "an earlier row of this run counts the same task in another form of `times`; give this row another key",
+        later("an earlier row of this run counts the same task in another form of `times`; give this row another key"),
     ),
     Ruling.OTHER_CONTENT: Fault(
-        KEY_CONFLICT, "an earlier row of this run has the same request key and other content; give this row another key"
+        KEY_CONFLICT,
+        later("an earlier row of this run has the same request key and other content; give this row another key"),
     ),
-    Ruling.SOME_TIMES: Fault(CONTRADICTION, f"updated_at: {_SOME_TIMES}", field="updated_at", rule=_SOME_TIMES),
+    Ruling.SOME_TIMES: Fault(CONTRADICTION, _SOME_TIMES, field="updated_at", rule=_SOME_TIMES),
 }
 # What may have only one user, by the field that names the user.
 _ONE_USER = {"user_id": "agreement_no", "open_id": "agreement_no", "openid": "card"}
@@ -77,14 +80,25 @@ class Rulings:
         for ruling, decision in _DECISIONS.items():
             decisions[is_due & (ruled == ruling)] = decision
         for ruling, fault in _FAULTS.items():
-            for at in np.flatnonzero(is_due & (ruled == ruling)).tolist():
-                chunk.invalidate(at, fault)
+            places = np.flatnonzero(is_due & (ruled == ruling)).tolist()
+            shown = _in_language_in_use(fault) if places else fault
+            for at in places:
+                chunk.invalidate(at, shown)
         for at in np.flatnonzero(is_due & (ruled == Ruling.TWO_USERS)).tolist():
             chunk.invalidate(at, _two_users(chunk, at))
+
+
+def _in_language_in_use(fault: Fault) -> Fault:
+    rule = fault.rule and t(fault.rule)
+    return replace(fault, message=f"{fault.field}: {rule}" if rule else t(fault.message), rule=rule)
 
 
 def _two_users(chunk: StagedChunk, at: int) -> Fault:
     body = orjson.loads(chunk.parts.values("body")[int(np.searchsorted(chunk.parts.numbers("at"), at))])
     name = next(name for name in _ONE_USER if name in body)
-    rule = f"rows of this run name more than one {name} for this {_ONE_USER[name]}; correct it where it is wrong"
+    rule = t(
+        "rows of this run name more than one {name} for this {one_user}; correct it where it is wrong",
+        name=name,
+        one_user=_ONE_USER[name],
+    )
     return Fault(CONTRADICTION, f"{name}: {rule}", field=name, rule=rule)
