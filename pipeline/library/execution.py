@@ -165,7 +165,9 @@ class _Execution:
 @contextmanager
 def _execution(session: Session, progress: Callable[[RunProgress], object] | None) -> Iterator[_Execution]:
     calls = ProgressCalls(progress)
-    events = RunEvents(begun=calls.begun, staged=calls.staged, tick=calls.tick, log=log.info, ignored=_log_ignored)
+    events = RunEvents(
+        begun=calls.begun, phase=calls.entered, staged=calls.staged, tick=calls.tick, log=log.info, ignored=_log_ignored
+    )
     with Interrupts(lambda: calls.control) as interrupts, session.ledger() as ledger:
         yield _Execution(Runner(session.config, ledger, session.system, events), ledger, calls, interrupts)
 

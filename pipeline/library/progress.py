@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pipeline.language import t
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.model import Status
+from pipeline.run.events import ProgressPhase
 from pipeline.write.brakes.run_control import Ending, RunControl
 
 
@@ -44,6 +45,7 @@ class ProgressCalls:
         self._callback = callback
         self._run: tuple[RunRecord, RunControl] | None = None
         self._rows = 0
+        self._sends = False
 
     @property
     def control(self) -> RunControl | None:
@@ -60,9 +62,14 @@ class ProgressCalls:
         self._rows = rows
         self._call(Phase.STAGING)
 
+    def entered(self, phase: ProgressPhase) -> None:
+        """Note whether the run sends: rows are counted while it reads, outcomes while it sends."""
+        self._sends = phase is ProgressPhase.SENDING
+
     def tick(self) -> None:
         """Report the outcomes so far."""
-        self._call(Phase.DELIVERING)
+        if self._sends:
+            self._call(Phase.DELIVERING)
 
     def _call(self, phase: Phase) -> None:
         if self._callback is None or self._run is None:
