@@ -49,8 +49,10 @@ def linked(text: str, source: str, page: str, places: Mapping[str, str]) -> str:
 
 
 def indented(text: str) -> str:
-    """Return the text with four blanks for each level of a list: the site's Markdown asks for them, GitHub's does not."""
-    lines, levels, fence = [], [], ""
+    """Return the text with four blanks for each level of a list. The site's Markdown asks for them."""
+    lines: list[str] = []
+    levels: list[int] = []
+    fence = ""
     for line in text.splitlines():
         blank, indent = not line.strip(), len(line) - len(line.lstrip(" "))
         while levels and not blank and not fence and indent < levels[-1]:

@@ -7,6 +7,7 @@ from typing import Any
 from docs.site.diagrams import drawn
 from docs.site.markdown import indented, linked, section, slug
 from docs.site.reference import CHECKOUT, reference_pages
+from docs.site.words import words
 from pipeline.language import Language
 
 DOCS = CHECKOUT / "docs"
@@ -98,5 +99,7 @@ def pages() -> dict[str, str]:
             found[page] = linked(text, readme, page, known)
     finished = {page: indented(drawn(text)) for page, text in found.items()}
     for language, suffix in ((Language.ENGLISH, ""), (Language.CHINESE, ".zh")):
-        finished |= {f"reference/{name}{suffix}.md": text for name, text in reference_pages(language).items()}
+        finished |= {
+            f"reference/{name}{suffix}.md": text for name, text in reference_pages(language, words(language)).items()
+        }
     return finished

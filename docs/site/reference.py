@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.site.markdown import section
-from docs.site.words import Words, words
+from docs.site.words import Words
 from pipeline.cli.parser import build_parser
 from pipeline.language import Language, language_in_use, use_language
 from pipeline.model import Api, Status
@@ -80,14 +80,19 @@ _APIS = {
     "Alipay: states": (Api.STATE,),
     "WeChat Pay: points": (Api.POINTS, Api.BRAND_POINTS),
 }
+# Pages with the codes of an API, the one that counts most last.
+_PLATFORM_PAGES = {
+    Api.CUMULATION: ["alipay-v3-cumulation.md"],
+    Api.STATE: ["alipay-v3-cumulation.md", "alipay-gateway-state-sync.md"],
+    Api.POINTS: ["wechatpay-v3-points.md"],
+    Api.BRAND_POINTS: ["wechatpay-v3-points.md"],
+}
 _LIMITS = {"minLength": "at least {} characters", "maxLength": "up to {} characters", "minimum": "{} or more"}
-_WAIT = "nothing: it is sent again by itself; then `rerun`"
 
 
-def reference_pages(language: Language) -> dict[str, str]:
-    """Return the pages of the reference in one language, by their names."""
+def reference_pages(language: Language, say: Words) -> dict[str, str]:
+    """Return the pages of the reference in one language, by their names. `say` returns a text in that language."""
     with _printed_in(language):
-        say = words(language)
         return {
             "commands": commands_page(say),
             "config": config_page(say),
@@ -204,7 +209,7 @@ def _resolved(rule: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
     """Return a rule with what its `$ref` names; keys beside the `$ref` win."""
     if "$ref" not in rule:
         return dict(rule)
-    return _resolved(definitions[rule["$ref"].removeprefix("#/$defs/")], definitions) | rule
+    return _resolved(definitions[rule["$ref"].removeprefix("#/$defs/")], definitions) | dict(rule)
 
 
 def config_page(say: Words) -> str:
@@ -285,7 +290,9 @@ def _form(rule: Mapping[str, Any], say: Words) -> str:
         parts = [", ".join(_code(str(value)) for value in rule["enum"])]
     else:
         parts = [say(_KINDS.get(str(rule.get("x-kind", rule.get("type"))), str(rule.get("type"))))]
-    parts += [say(text).format(rule[limit]) for limit, text in _LIMITS.items() if rule.get(limit) not in (None, 1)]
+    # A limit of 65536 is a bound of our own, far beyond what the platforms take.
+    known = {limit: rule[limit] for limit in _LIMITS if rule.get(limit) not in (None, 1, 65536)}
+    parts += [say(_LIMITS[limit]).format(value) for limit, value in known.items()]
     if "default" in rule:
         parts.append(f"{say('default')} {_code(str(rule['default']))}")
     return "; ".join(parts)
@@ -300,7 +307,7 @@ _KINDS = {
     "boolean": "true or false",
     "object": "JSON object",
     "string": "text",
-    "array": "JSON list",
+    "discounts": "JSON list",
 }
 
 
@@ -362,19 +369,19 @@ _ERRORS_INTRODUCTION = (
 _NUMBERS = "The end of `Request-ID`. The message of the outcome shows it; the code stays that of the answer."
 
 
-def cause_of(codes: Codes) -> str:
-    """Return why a platform answers with these codes: the meaning on its page, else that of the condition."""
-    meanings = platform_meanings()
-    found = [meanings[name] for name in codes.names if name in meanings and not codes.only_if]
-    return found[0] if found else CAUSES[codes.condition]
+def causes_of(codes: Codes, api: Api) -> list[str]:
+    """Return why a platform answers with these codes: the meanings on the pages of the API, else the condition's."""
+    meanings = platform_meanings(api)
+    known = all(name in meanings for name in codes.names) and not codes.only_if
+    return list(dict.fromkeys(meanings[name] for name in codes.names)) if known else [CAUSES[codes.condition]]
 
 
-def platform_meanings() -> dict[str, str]:
-    """Return the meanings in the tables of docs/platform/ with the columns `code` and `meaning`, by their codes."""
+def platform_meanings(api: Api) -> dict[str, str]:
+    """Return the meanings in the tables of an API's pages with the columns `code` and `meaning`, by their codes."""
     found: dict[str, str] = {}
-    for page in sorted((CHECKOUT / "docs" / "platform").glob("*.md")):
+    for page in _PLATFORM_PAGES[api]:
         head: list[str] = []
-        for line in page.read_text(encoding="utf-8").splitlines():
+        for line in (CHECKOUT / "docs" / "platform" / page).read_text(encoding="utf-8").splitlines():
             cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
             head = head if cells and head else cells
             if "meaning" in head and len(cells) == len(head):
@@ -391,21 +398,28 @@ def _line(codes: Codes, apis: Sequence[Api], say: Words) -> tuple[str, ...]:
     if set(codes.apis) == {Api.BRAND_POINTS}:
         names += f" ({say('brand')})"
     api = next(api for api in apis if api in codes.apis)
-    action = codes.action or rule.action(api)
-    fix = say(codes.advice) if codes.advice else say(_WAIT)
-    return names, say(cause_of(codes)), fix, say(_ending(action, rule))
+    cause = "; ".join(say(cause) for cause in causes_of(codes, api))
+    return names, cause, say(codes.advice or rule.advice), say(_ending(codes.action or rule.action(api), rule))
 
 
 def _own_line(rule: Rule, say: Words) -> tuple[str, ...]:
-    happened = say(rule.happened).format(platform=say("the platform"), code="", status=say("in the code"))
-    code = rule.code.replace("{status}", _span(rule.statuses))
-    return _code(code) if rule.code else "", happened, say(rule.advice), say(_ending(rule.action(Api.CUMULATION), rule))
+    happened = say(rule.happened).format(platform=say("the platform"), code="", status="N")
+    code = _code(rule.code.replace("{status}", "N")) if rule.losses or rule.trusts or "{" not in rule.code else ""
+    if rule.statuses:
+        code = f"`http_N` ({_ranges(rule.statuses)})"
+    name = code or say("a success that reports a failure")
+    return name, happened.replace(" ()", ""), say(rule.advice), say(_ending(rule.action(Api.CUMULATION), rule))
 
 
-def _span(statuses: Iterable[int]) -> str:
-    """Return one status, or the hundred that several are of."""
-    known = sorted(statuses)
-    return str(known[0]) if len(known) == 1 else f"{known[0] // 100}xx" if known else ""
+def _ranges(numbers: Iterable[int]) -> str:
+    """Return numbers in the short form: 500-501, 505-599."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][-1] + 1:
+            found[-1][1:] = [number]
+        else:
+            found.append([number])
+    return ", ".join("-".join(map(str, part)) for part in found)
 
 
 def _ending(action: Action, rule: Rule) -> str:
@@ -416,7 +430,7 @@ def _ending(action: Action, rule: Rule) -> str:
     return {
         Action.FAIL: "`rejected`",
         Action.NEW_KEY: "`rejected`; `rerun --new-keys`",
-        Action.STOP: "the run stops; `unsent`",
+        Action.STOP: f"the run stops; `{'unknown' if rule.may_have_acted else 'unsent'}`",
         Action.UNKNOWN: "`unknown`",
         Action.DONE: "`succeeded`",
     }[action]
@@ -424,9 +438,7 @@ def _ending(action: Action, rule: Rule) -> str:
 
 def _code(text: str) -> str:
     # A `|` would end the cell.
-    return (
-        f"<code>{escape(text, quote=False).replace('|', '&#124;').replace('*', '&#42;').replace('_', '&#95;')}</code>"
-    )
+    return f"<code>{escape(text, quote=False).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

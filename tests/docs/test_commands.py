@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.simulator import Api, InjectedFault, Simulator, client_config, write_client_keys
+from pipeline.simulator import Api, InjectedFault, Kind, Simulator, client_config, write_client_keys
 
 CHECKOUT = Path(__file__).parents[2]
 DOCS = CHECKOUT / "docs"
@@ -39,7 +39,7 @@ NOT_RUN: Mapping[str, str] = {
 # What the pages assume: faults of the platforms, and commands that ran before.
 ASSUMED: Mapping[str, tuple[Sequence[InjectedFault], Sequence[str]]] = {
     "unknown-rows.md": (
-        [InjectedFault("lose_after_applying", api=Api.CUMULATION, key="A0003", times=2)],
+        [InjectedFault(Kind.LOSE_AFTER_APPLYING, api=Api.CUMULATION, key="A0003", times=2)],
         ["run orders"],
     ),
     "backup-and-restore.md": ([], ["run orders"]),
@@ -91,7 +91,7 @@ def begin(page: Path, simulator: Simulator, chdir: Callable[[Path], None]) -> No
         chdir(Path("trial").absolute())
         config = Path("backfill.toml")
         text = config.read_text("utf-8").replace(SIMULATED, simulator.url)
-        config.write_text(text.replace("rate = 20 ", "rate = 200\nmax_attempts = 2 "), "utf-8")
+        config.write_text(text.replace("\nrate = 20", "\nmax_attempts = 2\nrate = 20"), "utf-8")
     for command in commands:
         assert main(command.split()) == 3
 
