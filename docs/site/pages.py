@@ -28,7 +28,8 @@ _MOVED = {
     "CONTRIBUTING.md": "project/contributing.md",
     "SECURITY.md": "project/security.md",
 }
-_REFERENCE = ("commands", "config", "exports", "outcomes", "errors")
+# Pages that are made (`reference`).
+REFERENCE = ("commands", "config", "exports", "outcomes", "errors")
 _HOW_TO_FIRST = ("new-export", "fix-and-rerun", "unknown-rows", "second-merchant", "rotate-a-key", "backup-and-restore")
 
 
@@ -39,7 +40,7 @@ def navigation() -> list[Any]:
         {"How-to": [*_how_tos(), "before-settlement.md", "other-senders.md"]},
         {
             "Reference": [
-                *(f"reference/{name}.md" for name in _REFERENCE),
+                *(f"reference/{name}.md" for name in REFERENCE),
                 *("inputs.md", "values.md", "codes.md", "backup.md"),
                 {"Platforms": ["platform/README.md", *_folder("platform")]},
             ]
@@ -70,7 +71,7 @@ def places() -> dict[str, str]:
     for page, headings in SECTIONS.items():
         for readme, heading in zip(_READMES.values(), headings, strict=True):
             found[f"{readme}#{slug(heading)}"] = _page_in(page, readme)
-    return found | _MOVED
+    return found | {f"docs/reference/{name}.md": f"reference/{name}.md" for name in REFERENCE} | _MOVED
 
 
 def _documents() -> Iterator[Path]:
@@ -86,11 +87,12 @@ def _page_in(page: str, readme: str) -> str:
 def pages() -> dict[str, str]:
     """Return the Markdown of each page, by its path in the site."""
     known = places()
-    texts = {document: (CHECKOUT / document).read_text(encoding="utf-8") for document in known if "#" not in document}
+    files = {document: page for document, page in known.items() if (CHECKOUT / document).is_file()}
+    texts = {document: (CHECKOUT / document).read_text(encoding="utf-8") for document in files}
     found = {
         page: linked(texts[document], document, page, known)
-        for document, page in known.items()
-        if "#" not in document and document not in _READMES.values()
+        for document, page in files.items()
+        if document not in _READMES.values()
     }
     for name, headings in SECTIONS.items():
         for readme, heading in zip(_READMES.values(), headings, strict=True):
