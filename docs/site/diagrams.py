@@ -31,6 +31,8 @@ mermaid.initialize({startOnLoad: false, htmlLabels: false, flowchart: {htmlLabel
 </script>"""
 # The site's own style and title take the place of these.
 _DROPPED = re.compile(r'(?s)<style>.*?</style>| data-[\w-]+="[^"]*"| style="[^"]*"| font-(?:style|weight)="normal"')
+# Each word of a label is a part of its own.
+_WORDS = re.compile(r'</tspan><tspan class="text-inner-tspan">')
 _MARKER = re.compile(r'(?s)<marker id="([^"]+)".*?</marker>')
 
 
@@ -43,7 +45,8 @@ def drawn(text: str) -> str:
         if not drawing.is_file() or f'data-source="{digest(source)}"' not in drawing.read_text(encoding="utf-8"):
             raise ValueError(f"docs/diagrams/{name}.svg is missing, or its diagram changed: run `make diagrams`")
         picture = drawing.read_text(encoding="utf-8").strip()
-        return f'<div class="diagram" role="img" aria-label="{html.escape(title)}">\n{picture}\n</div>'
+        kind = " states" if source.startswith("stateDiagram") else ""
+        return f'<div class="diagram{kind}" role="img" aria-label="{html.escape(title)}">\n{picture}\n</div>'
 
     return _BLOCK.sub(svg, text)
 
@@ -80,6 +83,7 @@ def _plain(svg: str, source: str) -> str:
     plain = _DROPPED.sub("", svg)
     used = set(re.findall(r"url\(#([^)]+)\)", plain))
     plain = _MARKER.sub(lambda match: match[0] if match[1] in used else "", plain)
+    plain = _WORDS.sub("", plain)
     plain = re.sub(r"(?s)<defs><filter.*?</defs>|<linearGradient.*?</linearGradient>", "", plain)
     size = f' width="{width[1]}"' if width else ""
     return plain.replace(' width="100%"', f'{size} data-source="{source}"', 1) + "\n"

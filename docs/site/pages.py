@@ -36,11 +36,20 @@ _HOW_TO_FIRST = ("new-export", "fix-and-rerun", "unknown-rows", "second-merchant
 def navigation() -> list[Any]:
     """Return the navigation: how-tos, platforms and decisions are all files of their folders."""
     return [
-        {"Start": ["index.md", "quick-start.md", "configure.md", "production.md", "demo.md", "compare.md"]},
+        {
+            "Start": [
+                {"Overview": "index.md"},
+                "quick-start.md",
+                "configure.md",
+                "production.md",
+                "demo.md",
+                "compare.md",
+            ]
+        },
         {"How-to": [*_how_tos(), "before-settlement.md", "other-senders.md"]},
         {
             "Reference": [
-                *(f"reference/{name}.md" for name in REFERENCE),
+                *("reference/README.md", *(f"reference/{name}.md" for name in REFERENCE)),
                 *("inputs.md", "values.md", "codes.md", "backup.md"),
                 {"Platforms": ["platform/README.md", *_folder("platform")]},
             ]
@@ -71,7 +80,7 @@ def places() -> dict[str, str]:
     for page, headings in SECTIONS.items():
         for readme, heading in zip(_READMES.values(), headings, strict=True):
             found[f"{readme}#{slug(heading)}"] = _page_in(page, readme)
-    return found | {f"docs/reference/{name}.md": f"reference/{name}.md" for name in REFERENCE} | _MOVED
+    return found | {f"docs/reference/README.md#{name}": f"reference/{name}.md" for name in REFERENCE} | _MOVED
 
 
 def _documents() -> Iterator[Path]:

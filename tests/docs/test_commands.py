@@ -71,7 +71,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def without_comment(line: str) -> str:
-    return re.split(r"\s+#\s", line)[0].strip()
+    return re.split(r"(?:^|\s+)#\s", line)[0].strip()
 
 
 @pytest.fixture
