@@ -58,7 +58,6 @@ demo-page: $(VENV)/runtime ## run the demo, and write its output into docs/demo.
 
 docs: $(VENV)/dev ## build the documentation site into build/docs/site; a warning is an error
 	$(VENV)/bin/python -m docs.site build/docs
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --config-file build/docs/mkdocs.yml
 
 diagrams: $(VENV)/dev $(VENV)/browser $(VENV)/mermaid ## draw the diagrams of the documents into docs/diagrams/; needs npm
 	$(VENV)/bin/python -m docs.site.diagrams $(VENV)/mermaid/package/dist/mermaid.min.js

@@ -1,11 +1,14 @@
-"""Write the source of the site into a folder: `python -m docs.site build/docs`; then `mkdocs build` makes the site."""
+"""Build the site: `python -m docs.site build/docs` writes its source and the site itself, `build/docs/site`."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from docs.site.pages import navigation, pages
+from docs.site.search import with_words
 
 HERE = Path(__file__).parent
 
@@ -25,5 +28,18 @@ def write_source(folder: Path) -> Path:
     return config
 
 
+def build_site(folder: Path) -> int:
+    """Build the site; return the exit code of MkDocs, which is 1 after a warning."""
+    config = write_source(folder)
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(config)]
+    # The theme advertises its successor.
+    done = subprocess.run(command, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, check=False)
+    if done.returncode == 0:
+        index = folder / "site" / "search" / "search_index.json"
+        words = with_words(json.loads(index.read_text(encoding="utf-8")))
+        index.write_text(json.dumps(words, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    return done.returncode
+
+
 if __name__ == "__main__":
-    write_source(Path(sys.argv[1]))
+    sys.exit(build_site(Path(sys.argv[1])))

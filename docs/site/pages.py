@@ -49,7 +49,7 @@ def navigation() -> list[Any]:
         {"How-to": [*_how_tos(), "before-settlement.md", "other-senders.md"]},
         {
             "Reference": [
-                *("reference/README.md", *(f"reference/{name}.md" for name in REFERENCE)),
+                *(f"reference/{name}.md" for name in REFERENCE),
                 *("inputs.md", "values.md", "codes.md", "backup.md"),
                 {"Platforms": ["platform/README.md", *_folder("platform")]},
             ]

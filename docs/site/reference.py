@@ -248,7 +248,7 @@ def _value(rule: Mapping[str, Any], say: Words) -> str:
     else:
         text = escape(say(str(rule.get("description", ""))), quote=False)
     if (default := rule.get("default")) not in (None, ""):
-        text += f"; {say('default')} {_code(str(default).lower() if isinstance(default, bool) else str(default))}"
+        text += say("; default {}").format(_code(str(default).lower() if isinstance(default, bool) else str(default)))
     return text
 
 
@@ -294,8 +294,8 @@ def _form(rule: Mapping[str, Any], say: Words) -> str:
     known = {limit: rule[limit] for limit in _LIMITS if rule.get(limit) not in (None, 1, 65536)}
     parts += [say(_LIMITS[limit]).format(value) for limit, value in known.items()]
     if "default" in rule:
-        parts.append(f"{say('default')} {_code(str(rule['default']))}")
-    return "; ".join(parts)
+        return say("; ").join(parts) + say("; default {}").format(_code(str(rule["default"])))
+    return say("; ").join(parts)
 
 
 _KINDS = {
@@ -348,7 +348,7 @@ _ROWS_TO_FIX = (
 
 def errors_page(say: Words) -> str:
     """Return the catalogue: cause and fix of each code of the platforms, and of each answer without a code."""
-    lines = [f"# {say('Error catalogue')}", "", say(_ERRORS_INTRODUCTION)]
+    lines = [*_SEARCHED_FIRST, f"# {say('Error catalogue')}", "", say(_ERRORS_INTRODUCTION)]
     head = (say("code"), say("cause"), say("what to do"), say("the row"))
     for title, apis in _APIS.items():
         known = [codes for codes in ALIPAY_CODES + WECHATPAY_CODES if set(codes.apis) & set(apis)]
@@ -362,6 +362,8 @@ def errors_page(say: Words) -> str:
     return "\n".join(lines) + "\n"
 
 
+# Who searches for a code finds this page before pages that mention it.
+_SEARCHED_FIRST = ("---", "search:", "  boost: 5", "---", "")
 _ERRORS_INTRODUCTION = (
     "The column `code` of an outcome, why it came, and what to do. `*` stands for any text. Case, a leading `isv.`, "
     "`isp.` or `aop.`, and `-` or `_` do not matter."
@@ -398,7 +400,7 @@ def _line(codes: Codes, apis: Sequence[Api], say: Words) -> tuple[str, ...]:
     if set(codes.apis) == {Api.BRAND_POINTS}:
         names += f" ({say('brand')})"
     api = next(api for api in apis if api in codes.apis)
-    cause = "; ".join(say(cause) for cause in causes_of(codes, api))
+    cause = say("; ").join(say(cause) for cause in causes_of(codes, api))
     return names, cause, say(codes.advice or rule.advice), say(_ending(codes.action or rule.action(api), rule))
 
 
