@@ -1,33 +1,33 @@
-"""The README's config is one, and its table of commands is whole."""
+"""The README's config is one, and its table of commands is whole, in both languages."""
 
 import re
 import textwrap
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from docs.site.markdown import section
 from pipeline.cli.parser import build_parser
 from pipeline.settings.structure import check_structure
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+CHECKOUT = Path(__file__).parents[2]
 
 
-def blocks(heading: str) -> list[str]:
-    """Return the code blocks of a section."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return [textwrap.dedent(block) for block in re.findall(r"(?s) *```[^\n]*\n(.*?\n) *```", section)]
-
-
-def test_the_config_has_the_shape_of_a_config() -> None:
+@pytest.mark.parametrize(("readme", "heading"), [("README.md", "Config"), ("docs/README.zh-CN.md", "配置")])
+def test_the_config_has_the_shape_of_a_config(readme: str, heading: str) -> None:
     """The example in the README breaks no rule of schemas/config.json."""
-    (example,) = blocks("Config")
+    text = section((CHECKOUT / readme).read_text(encoding="utf-8"), heading)
+    (example,) = re.findall(r"(?s) *```[^\n]*\n(.*?\n) *```", text)
 
-    assert check_structure(tomllib.loads(example), "README.md")[1] == []
+    assert check_structure(tomllib.loads(textwrap.dedent(example)), readme)[1] == []
 
 
-def test_the_table_of_commands_is_whole() -> None:
+@pytest.mark.parametrize(("readme", "heading"), [("README.md", "Commands"), ("docs/README.zh-CN.md", "命令")])
+def test_the_table_of_commands_is_whole(readme: str, heading: str) -> None:
     """The README lists each command of the program, and no other."""
-    section = README.split("\n## Commands\n")[1].split("| exit code |")[0]
+    text = re.split(r"\| (?:exit code|退出码)", section((CHECKOUT / readme).read_text(encoding="utf-8"), heading))[0]
     known = re.findall(r"^    (\w+)(?:  |$)", build_parser().format_help(), re.MULTILINE)
 
     assert known
-    assert sorted(set(re.findall(r"`backfill (\w+)", section))) == sorted(known)
+    assert sorted(set(re.findall(r"`backfill (\w+)", text))) == sorted(known)
