@@ -44,7 +44,7 @@ RULE_TESTS := tests/map tests/limits tests/write/test_judge_*.py tests/write/tes
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-page docs diagrams test check coverage pythons format bench simulate-faults lock clean
+.PHONY: help demo demo-page test check coverage pythons format bench simulate-faults lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,7 @@ demo-page: $(VENV)/runtime ## run the demo, and write its output into docs/demo.
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh 2>&1 \
 		| $(VENV)/bin/python sample_data/demo_page.py docs/demo.md
 
+.PHONY: docs diagrams
 docs: $(VENV)/dev ## build the documentation site into build/docs/site; a warning is an error
 	$(VENV)/bin/python -m docs.site build/docs
 
