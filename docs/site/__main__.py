@@ -7,20 +7,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs.site.pages import navigation, pages
+from docs.site.pages import assets, navigation, pages
 from docs.site.search import with_words
 
 HERE = Path(__file__).parent
 
 
 def write_source(folder: Path) -> Path:
-    """Write pages, style and config into an empty folder; return the config."""
+    """Write pages, other files and config into an empty folder; return the config."""
     shutil.rmtree(folder, ignore_errors=True)
     for name, text in pages().items():
         page = folder / "pages" / name
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(text, encoding="utf-8")
-    shutil.copy(HERE / "site.css", folder / "pages")
+    for name, file in assets().items():
+        (folder / "pages" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / "pages" / name)
     config = folder / "mkdocs.yml"
     # JSON is YAML too.
     added = {"INHERIT": str(HERE / "mkdocs.yml"), "docs_dir": "pages", "site_dir": "site", "nav": navigation()}

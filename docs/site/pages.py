@@ -93,6 +93,12 @@ def _page_in(page: str, readme: str) -> str:
     return page if readme == "README.md" else page.replace(".md", ".zh.md")
 
 
+def assets() -> dict[str, Path]:
+    """Return the other files of the site, by their paths in it: the style, and files that documents link to."""
+    linked_files = (path for path in sorted(DOCS.glob("how-to/*/*")) if path.is_file() and path.suffix != ".md")
+    return {"site.css": DOCS / "site" / "site.css"} | {path.relative_to(DOCS).as_posix(): path for path in linked_files}
+
+
 def pages() -> dict[str, str]:
     """Return the Markdown of each page, by its path in the site."""
     known = places()
