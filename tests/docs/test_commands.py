@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.simulator import Api, InjectedFault, Kind, Simulator, client_config, write_client_keys
+from pipeline.simulator import Simulator, client_config, load_faults, write_client_keys
 
 CHECKOUT = Path(__file__).parents[2]
 DOCS = CHECKOUT / "docs"
@@ -36,15 +36,13 @@ NOT_RUN: Mapping[str, str] = {
     "airflow": "needs an Airflow installation",
     "dagster": "needs a Dagster installation",
 }
-# What the pages assume: faults of the platforms, and commands that ran before.
-ASSUMED: Mapping[str, tuple[Sequence[InjectedFault], Sequence[str]]] = {
-    "unknown-rows.md": (
-        [InjectedFault(Kind.LOSE_AFTER_APPLYING, api=Api.CUMULATION, key="A0003", times=2)],
-        ["run orders"],
-    ),
-    "backup-and-restore.md": ([], ["run orders"]),
-    "backup.md": ([], ["run orders"]),
-    "before-settlement.md": ([], ["run orders"]),
+# What the pages assume: faults of the platforms, as in `simulate --faults`, and commands that ran before.
+LOST_ANSWERS = '[[fault]]\nkind = "lose_after_applying"\napi = "alipay.cumulation"\nkey = "A0003"\ntimes = 2\n'
+ASSUMED: Mapping[str, tuple[str, Sequence[str]]] = {
+    "unknown-rows.md": (LOST_ANSWERS, ["run orders"]),
+    "backup-and-restore.md": ("", ["run orders"]),
+    "backup.md": ("", ["run orders"]),
+    "before-settlement.md": ("", ["run orders"]),
 }
 PAGES = [
     CHECKOUT / "README.md",
@@ -88,8 +86,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def begin(page: Path, simulator: Simulator, chdir: Callable[[Path], None]) -> None:
     """Make what a page assumes: the folder of `backfill init`, where the README does not make its own."""
-    faults, commands = ASSUMED.get(page.name, ((), ()))
-    simulator.set_faults(faults)
+    faults, commands = ASSUMED.get(page.name, ("", ()))
+    Path("faults.toml").write_text(faults, encoding="utf-8")
+    simulator.set_faults(load_faults(Path("faults.toml")))
     if page.name != "README.md":
         assert main(["init", "trial"]) == 0
         chdir(Path("trial").absolute())
