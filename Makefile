@@ -66,7 +66,7 @@ docs: $(VENV)/dev ## build the documentation site into build/docs/site; a warnin
 diagrams: $(VENV)/dev $(VENV)/browser $(VENV)/mermaid ## draw the diagrams of the documents into docs/diagrams/; needs npm
 	$(VENV)/bin/python -m docs.site.diagrams $(VENV)/mermaid/package/dist/mermaid.min.js
 
-test: $(VENV)/dev $(VENV)/browser ## set up .venv where the lock files ask for it, then check
+test: $(VENV)/dev $(VENV)/browser $(VENV)/orchestrators/ready $(VENV)/systemd ## set up .venv where the lock files ask for it, then check
 	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
 
 check: ## format, lint, types, import rules, tests, coverage of the rules; in the environment as it is
@@ -82,7 +82,7 @@ coverage: ## branches of the rules (map, judge, limits, admission, decide): 100 
 	$(BIN)/coverage run -m pytest -n 0 -q --hypothesis-seed=0 $(RULE_TESTS)
 	$(BIN)/coverage report
 
-pythons: $(VENV)/dev $(VENV)/browser ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
+pythons: $(VENV)/dev $(VENV)/browser $(VENV)/orchestrators/ready $(VENV)/systemd ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
 	PATH="$$PATH:$(PYENV_BINS)" $(VENV)/bin/nox --session $(SESSION) --pythons $(PYTHONS) $(if $(ARGS),-- $(ARGS))
 
 format: ## format the code, and fix what the linter can fix
@@ -110,6 +110,8 @@ lock: $(VENV)/made ## make requirements/*.lock from pyproject.toml; UPGRADE=--up
 	@$(PIP_COMPILE) -c requirements/dev.lock -o requirements/runtime.lock pyproject.toml
 	@$(PIP_COMPILE) -c requirements/dev.lock --only-build-deps --build-deps-for editable \
 		-o requirements/build.lock pyproject.toml
+	@echo "lock: requirements/orchestrators.lock, which shares the versions of runtime.lock"
+	@$(PIP_COMPILE) -o requirements/orchestrators.lock requirements/orchestrators.in
 
 clean: ## remove .venv and all files made by building, checking and the demo
 	@rm -rf $(VENV) build dist *.egg-info .demo sample_data/reports sample_data/state .coverage \
@@ -149,4 +151,20 @@ $(VENV)/browser: $(VENV)/made
 	@command -v chromium >/dev/null || { \
 		echo "set-up: no chromium found; installing Debian's (root only, about 110 MB)"; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium >/dev/null; }
+	@touch $@
+
+# Airflow, Dagster and hadolint for their tests: apart, because they are 140 packages. Compiling them all takes longer
+# than compiling on import.
+$(VENV)/orchestrators/ready: $(VENV)/made requirements/orchestrators.lock
+	@echo "set-up: requirements/orchestrators.lock (half a minute)"
+	@$(VENV)/bin/python -m venv --clear $(VENV)/orchestrators
+	@$(VENV)/orchestrators/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input install \
+		--no-compile --no-deps --require-hashes -r requirements/orchestrators.lock
+	@touch $@
+
+# The tests of the systemd units ask systemd-analyze; systemd need not run.
+$(VENV)/systemd: $(VENV)/made
+	@command -v systemd-analyze >/dev/null || { \
+		echo "set-up: no systemd-analyze found; installing Debian's systemd (root only, about 10 MB)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends systemd >/dev/null; }
 	@touch $@

