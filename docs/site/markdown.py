@@ -7,7 +7,6 @@ from collections.abc import Mapping
 _FENCE = re.compile(r" *(```+)")
 _ITEM = re.compile(r"([-*]|\d+\.) +")
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]*)(#[^)\s]*)?(?=\))")
-_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def section(text: str, heading: str) -> str:
@@ -72,8 +71,3 @@ def indented(text: str) -> str:
 
 def _is_list(line: str) -> bool:
     return line.startswith("    ") or _ITEM.match(line) is not None
-
-
-def headings(text: str) -> list[str]:
-    """Return the headings of a document."""
-    return _HEADING.findall(re.sub(r"(?s)^```.*?^```$", "", text, flags=re.MULTILINE))

@@ -173,9 +173,10 @@ def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of the config file: its table, its rule in the schema, and whether it must be there."""
+    """A key of the config file: its table, the platform of that, its rule in the schema, whether it is required."""
 
     table: str
+    platform: str
     name: str
     rule: Mapping[str, Any]
     required: bool
@@ -190,17 +191,18 @@ def config_keys() -> list[Key]:
 def _keys(table: str, rule: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[Key]:
     """Yield the keys of a table, then those of the tables in it."""
     inner: list[tuple[str, Mapping[str, Any]]] = []
+    platform = str(rule.get("properties", {}).get("platform", {}).get("const", ""))
     for name, given in rule.get("properties", {}).items():
         resolved = _resolved(given, definitions)
-        place = f"{table}.{name}" if table else name
         if "properties" in resolved or "propertyNames" in resolved:
-            inner.append((place, resolved))
+            inner.append((f"{table}.{name}".strip("."), resolved))
         else:
-            yield Key(table, name, resolved, name in rule.get("required", ()))
+            yield Key(table, platform, name, resolved, name in rule.get("required", ()))
     if "propertyNames" in rule:
         each = _resolved(rule["additionalProperties"], definitions)
         kinds = [_resolved(part["then"], definitions) for part in each.get("allOf", ()) if "then" in part]
-        inner += [(f"{table}.NAME", kind) for kind in kinds or [each]]
+        kinds = [kind | {"required": [*each["required"], *kind["required"]]} for kind in kinds]
+        inner += [(f"{table}.NAME", found) for found in kinds or [each]]
     for place, found in inner:
         yield from _keys(place, found, definitions)
 
@@ -215,30 +217,19 @@ def _resolved(rule: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
 def config_page(say: Words) -> str:
     """Return the page of the config file: each key of each table."""
     lines = [f"# {say('Config file')}", "", say(_CONFIG_INTRODUCTION)]
-    tables = dict.fromkeys((key.table, _platform(key)) for key in config_keys())
-    platform = ""
-    for table in dict.fromkeys(name for name, _ in tables):
-        groups: dict[str, list[Key]] = {}
-        for key in (key for key in config_keys() if key.table == table):
-            platform = _platform(key) or platform
-            groups.setdefault(platform if "accounts" in table else "", []).append(key)
-        for kind, keys in groups.items():
-            suffix = f', platform = "{kind}"' if kind else ""
-            lines += ["", f"## [{table}]{suffix}", ""]
-            rows = [(_required(key.name, key.required), say(_meaning(key)), _value(key.rule, say)) for key in keys]
-            lines += _table((say("key"), say("meaning"), say("value")), rows)
+    tables: dict[str, list[Key]] = {}
+    for key in config_keys():
+        tables.setdefault(f"[{key.table}]" + (f', platform = "{key.platform}"' if key.platform else ""), []).append(key)
+    for heading, keys in tables.items():
+        rows = [
+            (_required(key.name, key.required), say(str(key.rule.get("title", ""))), _value(key.rule, say))
+            for key in keys
+        ]
+        lines += ["", f"## {heading}", "", *_table((say("key"), say("meaning"), say("value")), rows)]
     return "\n".join(lines) + "\n"
 
 
 _CONFIG_INTRODUCTION = "One TOML file, `backfill.toml`. Required keys are bold. Paths are relative to the file."
-
-
-def _platform(key: Key) -> str:
-    return str(key.rule.get("const", "")) if key.name == "platform" else ""
-
-
-def _meaning(key: Key) -> str:
-    return str(key.rule.get("title", ""))
 
 
 def _value(rule: Mapping[str, Any], say: Words) -> str:
