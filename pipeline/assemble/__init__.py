@@ -3,7 +3,8 @@ Builds the parts of a run from config and command line.
 
 Read in this order:
 
-- `runner`: `run`, `rerun`, `resume`; `plan`: `plan`; `nothing_done`: reruns and resumes without rows
+- `runner`: `run`, `rerun`, `resume`; `plan`: `plan`; `saved_plans`: plans in files
+- `nothing_done`: reruns and resumes without rows
 - `system`, `run_options`: the outside world, and the options of a run
 - `opening`, `ledgers`: config and ledger
 - `new_run`, `sender`, `platform`: parts of a run

@@ -23,9 +23,20 @@ from pipeline.write.brakes.run_control import Drained, RunControl
 
 
 def plan(
-    config: Config, name: str, inputs: Sequence[str], options: RunOptions, system: System, *, show_ids: bool = False
+    config: Config,
+    name: str,
+    inputs: Sequence[str],
+    options: RunOptions,
+    system: System,
+    *,
+    show_ids: bool = False,
+    compares: bool = False,
 ) -> Plan:
-    """Return the plan of a run of the job now. Nothing is sent; temporary files are removed."""
+    """
+    Return the plan of a run of the job now. Nothing is sent; temporary files are removed.
+
+    With `compares` it has the differences from the job's last completed run.
+    """
     job, now = config.jobs[name], system.clock.now()
     account = config.accounts[job.account]
     found = inputs_of(config, job, inputs, options, system).find()
@@ -34,7 +45,15 @@ def plan(
     look_at_bodies = names.look if job.api is Api.STATE else lambda _bodies: None
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch,
-        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces, look=look_at_bodies) as dry_run,
+        DryRun(
+            config.ledger_path,
+            new,
+            merchant,
+            Path(scratch),
+            traces=traces,
+            look=look_at_bodies,
+            compares=compares,
+        ) as dry_run,
     ):
         rules, control = rules_of(job, account, now, dry_run.salt), RunControl(system.clock)
         columns = list[InputColumns]()

@@ -9,6 +9,7 @@ from pipeline.assemble.platform import merchant_of
 from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.reporting import RunReport, report_folder
 from pipeline.assemble.run_options import RowLimits, RunOptions
+from pipeline.assemble.saved_plans import check_settings, inputs_of_plan, options_of
 from pipeline.assemble.sender import sender_of
 from pipeline.assemble.system import System
 from pipeline.assemble.totals import row_reader
@@ -22,12 +23,16 @@ from pipeline.read import CHUNK_ROWS, SourceFile, sha256_of
 from pipeline.report import ReportFiles, report_names
 from pipeline.run.events import RunEvents
 from pipeline.run.run import Run
+from pipeline.run.saved_plan import PlannedRequests, SavedPlan
 from pipeline.run.stage import Stager
 from pipeline.settings import Config, Job
 from pipeline.write.brakes.run_control import RunControl
 
 OPEN_STATUSES = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})
 """Statuses of rows that a rerun sends by default."""
+
+# The option of a run that counts how often it was resumed.
+_RESUMED = "resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,24 @@ class Runner:
     def run(self, name: str, inputs: Sequence[str], options: RunOptions) -> ReportFiles:
         """Run a job over its inputs, or over the given ones."""
         job = self.config.jobs[name]
-        source = inputs_of(self.config, job, inputs, options, self.system)
+        return self._run(job, inputs_of(self.config, job, inputs, options, self.system), options)
+
+    def run_plan(self, plan: SavedPlan, options: RunOptions) -> ReportFiles:
+        """Send the requests of a saved plan. Raises SettingsError if it would send others; then nothing is sent."""
+        job = self.config.jobs[plan.job]
+        check_settings(plan, self.config)
+        options = options_of(plan, options)
+        return self._run(job, inputs_of_plan(plan, self.config), options, plan.requests)
+
+    def _run(
+        self, job: Job, source: RunInputs, options: RunOptions, planned: PlannedRequests | None = None
+    ) -> ReportFiles:
         found = source.find()
+        if planned is not None:
+            planned.check_found(found.files)
         self.events.ignored(found.ignored)
         self._protect_files(options, [file.path for file in found.files])
-        with self._begin(job, source, options) as run:
+        with self._begin(job, source, options, planned) as run:
             run.stage(found.files)
             run.deliver()
             return run.conclude()
@@ -92,20 +110,25 @@ class Runner:
         else:
             run.stage(files)
 
-    def _begin(self, job: Job, source: RunInputs, options: RunOptions) -> Run:
+    def _begin(self, job: Job, source: RunInputs, options: RunOptions, planned: PlannedRequests | None) -> Run:
         kept = {**source.as_options(), "limit": options.limit, **options.kept}
+        if planned is not None:
+            # Kept with the run, so that a resume after a crash is bound to the plan too.
+            kept |= planned.as_options()
         new = new_run(job, self.system.clock.now(), self.system.chance, kept)
         return self._open(self.ledger.begin(new, self._merchant(job), resync=options.resync), job, options)
 
     def _begin_rerun(self, job: Job, parent: RunRecord, selection: Selection, options: RunOptions) -> Run:
-        # A rerun does not inherit the row limits.
-        kept = {name: option for name, option in parent.options.items() if name not in RowLimits.names()}
+        # What holds for the parent alone.
+        own = {*RowLimits.names(), PlannedRequests.option(), _RESUMED}
+        kept = {name: option for name, option in parent.options.items() if name not in own}
         kept |= {**selection.as_options(), **options.kept}
         new = new_run(job, self.system.clock.now(), self.system.chance, kept, parent.run_id)
         return self._open(self.ledger.begin(new, self._merchant(job), copied=parent), job, options)
 
     def _take_up(self, job: Job, record: RunRecord, options: RunOptions) -> Run:
-        ledger = self.ledger.resume(record, self._merchant(job), options.kept)
+        kept = {**options.kept, _RESUMED: record.options.get(_RESUMED, 0) + 1}
+        ledger = self.ledger.resume(record, self._merchant(job), kept)
         return self._open(ledger, job, options, most_rows=options.limit)
 
     def _open(self, ledger: RunLedger, job: Job, options: RunOptions, *, most_rows: int | None = None) -> Run:
@@ -127,6 +150,7 @@ class Runner:
                     limit=ledger.run.options.get("limit"),
                     others=others_of(job, now),
                     tick=self.events.staged,
+                    planned=PlannedRequests.from_options(ledger.run.options),
                 ),
                 sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
                 control=control,

@@ -2,7 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,11 +12,13 @@ from tempfile import TemporaryDirectory
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import print_json, print_line
+from pipeline.cli.summary import pad, print_json, print_line, width
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
+from pipeline.model import Status
 from pipeline.settings import Config, load
 from pipeline.write.brakes.run_control import Ending
 
@@ -41,31 +44,84 @@ def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tu
 
 @contextmanager
 def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunRecord]]:
-    with archive(args) as (config, ledger):
-        if ledger is None:
-            raise SettingsError([f"RUN {args.run!r}: ledger {config.ledger_path} has no runs yet"])
+    with archive(args) as (config, found):
+        ledger = _existing(config, found)
         yield config, ledger, ledger.find(args.run)
+
+
+def _existing(config: Config, ledger: Ledger | None) -> Ledger:
+    """Return the ledger. Raises SettingsError before the first run."""
+    if ledger is None:
+        raise SettingsError([t("ledger {path} has no runs yet", path=config.ledger_path)])
+    return ledger
 
 
 def runs(args: argparse.Namespace) -> int:
     """List past runs, newest first."""
     with archive(args) as (_, ledger):
         found = ledger.recent(args.limit) if ledger is not None else []
-        messages = [{"run_id": r.run_id, "job": r.job, "api": r.api, "account": r.account, "state": _state(ledger, r),
-                 "exit_code": r.exit_code, "started_at": r.started_at, "finished_at": r.finished_at,
-                 "elapsed_s": round(r.elapsed_s, 3), "parent": r.parent} for r in found if ledger]  # fmt: skip
-    if args.json:
-        print_json(messages)
-    elif not messages:
-        print_line("no runs yet")
-    else:
-        print_line(f"{'run':<26}  {'job':<16} {'state':<12} {'exit':>4}  {'started (UTC)':<20} {'seconds':>9}")
-        for run, kind in zip(messages, ("rerun" if run.is_rerun else "fix" for run in found), strict=True):
-            exit_code = "" if run["exit_code"] is None else run["exit_code"]
-            started = str(run["started_at"])[:19].replace("T", " ")
-            line = f"{run['run_id']:<26}  {run['job']:<16} {run['state']:<12} {exit_code:>4}  {started:<20}"
-            print_line(f"{line} {run['elapsed_s']:>9.1f}" + (f"  {kind} of {run['parent']}" if run["parent"] else ""))
+        if ledger is None or not found:
+            print_json([]) if args.json else print_line(t("no runs yet"))
+        elif args.json:
+            print_json([_as_dict(ledger, run) for run in found])
+        else:
+            _print_runs(ledger, found)
     return 0
+
+
+def _as_dict(ledger: Ledger, run: RunRecord) -> dict[str, object]:
+    counts, left = _counts(ledger, run)
+    return {
+        "run_id": run.run_id, "job": run.job, "date": run.options.get("date"), "api": run.api,
+        "account": run.account, "state": _state(ledger, run), "exit_code": run.exit_code, "rows": counts.total(),
+        "left": left, "counts": {status.value: counts[status] for status in Status}, "started_at": run.started_at,
+        "finished_at": run.finished_at, "elapsed_s": round(run.elapsed_s, 3), "parent": run.parent,
+    }  # fmt: skip
+
+
+def _counts(ledger: Ledger, run: RunRecord) -> tuple[Counter[Status], int]:
+    """Return the rows of a run by status, and how many neither it nor its reruns and fixes have done."""
+    counts = ledger.counts(run)
+    open_rows = counts.total() - counts[Status.SUCCEEDED] - counts[Status.SKIPPED]
+    # If every row is done, reruns and fixes need no look-up.
+    return counts, ledger.left(run).total() if open_rows and ledger.has_family(run) else open_rows
+
+
+def _print_runs(ledger: Ledger, found: Sequence[RunRecord]) -> None:
+    """Print a table of runs, each line at once: to count the rows of many runs takes seconds."""
+    ids = {run.run_id: ledger.short_id(run) for run in found}
+    jobs = max(map(width, (run.job for run in found)))
+    widths = (max(map(len, ids.values())), max(jobs, width(t("job"))), 10, 11, 4, 9, 9, 9, 19, 8)
+    heads = (t("run"), t("job"), t("date"), t("state"), t("exit"), t("rows"), t("done"), t("left"), t("started (UTC)"),
+             t("seconds"))  # fmt: skip
+    print_line(_table_line(heads, widths))
+    for run in found:
+        counts, left = _counts(ledger, run)
+        cells = (
+            ids[run.run_id], run.job, run.options.get("date") or "", _state(ledger, run),
+            "" if run.exit_code is None else str(run.exit_code), f"{counts.total():,}",
+            f"{counts.total() - left:,}", f"{left:,}", run.started_at[:19].replace("T", " "), f"{run.elapsed_s:.1f}",
+        )  # fmt: skip
+        print_line(_table_line(cells, widths) + _parent(ledger, run))
+
+
+def _table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Return a line of the table; numbers are at the right of their columns."""
+    aligned = [pad(cell, size, right=at in _NUMBERS) for at, (cell, size) in enumerate(zip(cells, widths, strict=True))]
+    return "  ".join(aligned)
+
+
+# Columns with numbers: exit code, rows, done, left, seconds.
+_NUMBERS = (4, 5, 6, 7, 9)
+
+
+def _parent(ledger: Ledger, run: RunRecord) -> str:
+    """Return which run this one reruns or fixes, as the end of a line."""
+    if run.parent is None:
+        return ""
+    parent = next((each for each in ledger.family(run) if each.run_id == run.parent), None)
+    shown = run.parent if parent is None else ledger.short_id(parent)
+    return "  " + (t("rerun of {run}", run=shown) if run.is_rerun else t("fix of {run}", run=shown))
 
 
 def _state(ledger: Ledger | None, run: RunRecord) -> str:
@@ -87,6 +143,8 @@ def show(args: argparse.Namespace) -> int:
         state = _state(ledger, run)
         summary, tally = summary_of(ledger, run, report_folder(config, run), read_row=row_reader(config))
         followers = _followers(ledger, run)
+        short_id = ledger.short_id(run)
+        chain = () if args.json else _chain(ledger, run, summary.left)
     if state == _RUNNING:
         # Rows that wait or are in flight are no faults.
         summary = replace(summary, faults=summary.faults.without(Ending.INTERRUPTED))
@@ -96,13 +154,26 @@ def show(args: argparse.Namespace) -> int:
         print_json(summary.as_dict() | running | {what: ids for what, ids in followers.items() if ids})
         return 0
     if state == _RUNNING:
-        print_running(summary)
+        print_running(summary, short_id)
     else:
-        print_summary(summary, next_steps(summary, tally), state)
-    for what, ids in followers.items():
-        if ids:
-            print_line(f"  {what}: {', '.join(ids)}, {summary.left:,} rows left")
+        print_summary(summary, next_steps(summary, tally), short_id, state)
+    for line in chain:
+        print_line(f"  {line}")
     return 0
+
+
+def _chain(ledger: Ledger, run: RunRecord, left_of_run: int) -> Sequence[str]:
+    """Return the tree of a run with its reruns and fixes, and what is left of the whole; nothing for a single run."""
+    from pipeline.cli.run_tree import tree_lines  # noqa: PLC0415 - as in `show`
+
+    family = ledger.family(run)
+    if len(family) == 1 and "resumed" not in run.options:
+        return ()
+    lines = tree_lines(family, run, ledger.counts, ledger.short_id)
+    # To count what is left of a run takes seconds if it has many rows.
+    left = left_of_run if family[0].run_id == run.run_id else ledger.left(family[0]).total()
+    end = t("left of the whole: {left} of {rows} rows", left=f"{left:,}", rows=f"{ledger.counts(family[0]).total():,}")
+    return (t("chain:"), *(f"  {line}" for line in lines), end)
 
 
 def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
@@ -122,6 +193,13 @@ def report(args: argparse.Namespace) -> int:
     from pipeline.language import language_of  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
+    if args.night is not None:
+        from pipeline.cli.night import report_night  # noqa: PLC0415
+
+        with archive(args) as (config, found):
+            return report_night(args, config, _existing(config, found))
+    if args.run is None:
+        raise SettingsError([t("report: name a RUN, or use --night DATE")])
     with _one_run(args) as (config, ledger, run):
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
         named = args.format or ("csv" if is_folder else _format_of(args.output))
@@ -161,12 +239,12 @@ def _format_of(output: Path) -> str:
 
 
 @contextmanager
-def folder_beside(output: Path) -> Iterator[Path]:
-    """Make a folder beside a file that is to be written, and remove it at the end."""
+def folder_beside(output: Path, option: str = "--output") -> Iterator[Path]:
+    """Make a folder beside a file that is to be written, and remove it at the end. `option` named the file."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         # On the same file system, so that the file can be renamed into place.
         with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
             yield Path(folder)
     except OSError as exc:
-        raise SettingsError([f"--output {output}: {exc.strerror or exc}; choose a writable folder"]) from exc
+        raise SettingsError([f"{option} {output}: {exc.strerror or exc}; choose a writable folder"]) from exc

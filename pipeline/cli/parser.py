@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline import version
+from pipeline.language import t
 from pipeline.model import RowLimit
 from pipeline.redact import visible
 
@@ -60,7 +61,17 @@ _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public 
 
 def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
     run = commands.add_parser("run", help="read, map and send a job's exports")
-    _add_job(run)
+    _add_job(run, is_optional=True)
+    run.add_argument(
+        "--all", action="store_true",
+        help=t("run every job, one after another; exit code: the first of 1, 4, 2, 5, 3, 6, 0 that a job had"),
+    )  # fmt: skip
+    run.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help=t("send what `plan --save FILE` showed; job, day and inputs are its own"),
+    )
     run.add_argument(
         "--resync", action="store_true",
         help="for a lost or restored ledger: trust no confirmed balance or state (docs/backup.md)",
@@ -80,6 +91,10 @@ def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     )
     plan.add_argument("--limit", type=_count, metavar="N", help="read the first N rows only")
     plan.add_argument("--show-ids", action="store_true", help="show sample payloads with users' ids")
+    plan.add_argument(
+        "--diff", action="store_true", help=t("compare with the job's last completed run: rows new, changed and gone")
+    )
+    plan.add_argument("--save", type=Path, metavar="FILE", help=t("write the plan to a file for `run --plan FILE`"))
     _add_max_invalid(plan)
     plan.add_argument("--json", action="store_true", help="print the plan as one JSON object")
     _add_log_format(plan)
@@ -124,8 +139,11 @@ def _add_history(commands: "_Commands[argparse.ArgumentParser]") -> None:
     runs.add_argument("--limit", type=_count, default=20, metavar="N", help="list N runs (20)")
     show = commands.add_parser("show", help="show counts and faults of a run")
     report = commands.add_parser("report", help="write a run's report again")
-    for command in (show, report):
-        command.add_argument("run", metavar="RUN")
+    show.add_argument("run", metavar="RUN")
+    report.add_argument("run", metavar="RUN", nargs="?")
+    report.add_argument(
+        "--night", type=_day, metavar="YYYY-MM-DD", help=t("one report over all runs of this day, of every job")
+    )
     for command in (runs, show):
         command.add_argument("--json", action="store_true", help="print JSON")
     report.add_argument(
@@ -195,8 +213,8 @@ def _add_check(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_log_format(check)
 
 
-def _add_job(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB", help="a job of the config file")
+def _add_job(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
+    parser.add_argument("job", metavar="JOB", nargs="?" if is_optional else None, help="a job of the config file")
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's inputs"
     )

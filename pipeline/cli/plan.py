@@ -2,25 +2,39 @@
 
 import argparse
 import os
+import shlex
+from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
 import orjson
 
 from pipeline.assemble.ledgers import config_path
+from pipeline.assemble.new_run import inputs_of, yesterday
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.plan import plan as make_plan
+from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.saved_plans import check_no_credentials, saved_plan
 from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
+from pipeline.cli.history import folder_beside
 from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import first_of, print_faults, print_json, print_line
+from pipeline.cli.summary import first_of, pad, print_faults, print_json, print_line
 from pipeline.clock import SystemClock
+from pipeline.errors import SettingsError
+from pipeline.language import t
+from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import InputRecord
+from pipeline.ledger.staging.changes import ExportDifferences
+from pipeline.ledger.store.lease import this_process
 from pipeline.limits.window import most_per_second
+from pipeline.redact import shown_row
 from pipeline.run.input_columns import shown_columns
-from pipeline.run.plan import Night, Plan, night_of
-from pipeline.settings import secrets, warnings
+from pipeline.run.plan import Plan, SendingTime, night_of
+from pipeline.run.saved_plan import SavedPlan
+from pipeline.settings import Config, secrets, warnings
 from pipeline.write.delivery import timestamp
 
 
@@ -28,28 +42,56 @@ def plan(args: argparse.Namespace) -> int:
     """Print the plan of a job; return 3 if rows are invalid, 4 if the run would stop before its first request."""
     clock = SystemClock()
     set_up_logs(args.log_format)
+    if args.save:
+        check_no_credentials(args.inputs)
     config = open_config(config_path(args.config, os.environ), os.environ, clock, args.job)
     set_up_logs(args.log_format, secrets(config))
     for warning in warnings(config, at=clock.now()):
         log.warning(warning)
-    options = RunOptions(day=args.date, limit=args.limit, max_invalid=args.max_invalid)
-    made = make_plan(config, args.job, args.inputs, options, System.real(clock), show_ids=args.show_ids)
-    job, now = config.jobs[args.job], clock.now()
+    job, system = config.jobs[args.job], System.real(clock)
+    day = args.date or yesterday(job, clock.now())
+    options = RunOptions(day=day, limit=args.limit, max_invalid=args.max_invalid)
+    made = make_plan(config, args.job, args.inputs, options, system, show_ids=args.show_ids, compares=args.diff)
+    if args.save:
+        inputs = inputs_of(config, job, args.inputs, options, system)
+        _save(args.save, config, made, saved_plan(config, args.job, made, inputs, options))
+    now = clock.now()
     until = args.until and deadline(args.until, job.timezone, now)
     night = night_of(made.to_send, most_per_second(job.limit_per_s), now.astimezone(job.timezone), until)
     if args.json:
-        print_json(_as_dict(args.job, made, night))
+        print_json(_as_dict(args.job, made, night) | ({"diff": _diff_as_dict(made)} if args.diff else {}))
     else:
         _print(args.job, made, night, show_ids=args.show_ids)
+        if args.diff:
+            _print_diff(args.job, made.differences)
+    if args.save and not args.json:
+        print_line(t("saved; send it with `backfill run --plan {path}`", path=shlex.quote(str(args.save))))
     return made.exit_code
 
 
-def _as_dict(job: str, made: Plan, night: Night) -> dict[str, object]:
+def _save(output: Path, config: Config, made: Plan, saved: SavedPlan) -> None:
+    """Write a plan to a file; it appears whole or not at all."""
+    if output.is_dir():
+        raise SettingsError([t("--save {path}: that is a folder; name a file", path=output)])
+    ledger = Ledger(config.ledger_path, SystemClock(), this_process(), only_reads=True)
+    with closing(ledger):
+        inputs = [source.location for source in made.inputs]
+        ProtectedFiles(config, ledger, inputs).check([output], f"--save {output}", what="file")
+    with folder_beside(output, "--save") as folder:
+        pending = folder / output.name
+        pending.write_bytes(saved.as_json())
+        pending.replace(output)
+
+
+def _as_dict(job: str, made: Plan, night: SendingTime) -> dict[str, object]:
     problems = [
         {"source_file": p.source_file, "source_row": p.source_row, "code": p.code, "message": p.message}
         for p in made.problems
     ]
-    inputs = [{"file": source.name, "rows": source.rows, "encoding": source.encoding} for source in made.inputs]
+    inputs = [
+        {"file": each.name, "rows": each.rows, "encoding": each.encoding, "delimiter": each.delimiter}
+        for each in made.inputs
+    ]
     return {
         "job": job, "exit_code": made.exit_code, "reason": made.reason, "rows": made.rows, "counts": made.counts,
         "codes": made.codes, "faults": made.faults.as_dicts(), "requests": made.to_send, "lanes": made.lanes,
@@ -60,7 +102,7 @@ def _as_dict(job: str, made: Plan, night: Night) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print(job: str, made: Plan, night: Night, *, show_ids: bool) -> None:
+def _print(job: str, made: Plan, night: SendingTime, *, show_ids: bool) -> None:
     print_line(f"plan of job {job}: nothing was sent")
     if made.reason:
         print_line(f"  the run would stop before its first request: {made.reason}")
@@ -85,6 +127,31 @@ def _print(job: str, made: Plan, night: Night, *, show_ids: bool) -> None:
         print_line(f"  {sample}")
 
 
+def _diff_as_dict(made: Plan) -> dict[str, object] | None:
+    """Return the differences from the last completed run; None if there is none."""
+    found = made.differences
+    if found is None:
+        return None
+    sides = {"new": found.new, "changed": found.changed, "gone": found.gone}
+    return {
+        "run_id": found.run_id,
+        "date": found.date,
+        **{name: side.rows for name, side in sides.items()},
+        "examples": {name: [asdict(row) for row in side.examples] for name, side in sides.items()},
+    }
+
+
+def _print_diff(job: str, found: ExportDifferences | None) -> None:
+    if found is None:
+        print_line(t("no run of job {job} has completed yet: every row is new", job=job))
+        return
+    print_line(t("since run {run} of {date}, by request key:", run=found.short_id, date=found.date))
+    for name, side in ((t("new"), found.new), (t("changed"), found.changed), (t("gone"), found.gone)):
+        print_line(f"  {pad(name, 8)} {side.rows:>9,}")
+        for row in side.examples:
+            print_line(f"    {shown_row(row.file, row.row)}: {row.key}")
+
+
 def _print_inputs(made: Plan) -> None:
     for line in first_of([_input(source) for source in made.inputs]):
         print_line(f"  {line}")
@@ -97,7 +164,9 @@ def _print_inputs(made: Plan) -> None:
 
 
 def _input(source: InputRecord) -> str:
-    return f"{source.name}: {source.rows:,} rows" + (f", {source.encoding}" if source.encoding else "")
+    encoding = f", {source.encoding}" if source.encoding else ""
+    delimiter = t(", delimiter {delimiter!r}", delimiter=source.delimiter) if source.delimiter else ""
+    return f"{source.name}: {source.rows:,} rows{encoding}{delimiter}"
 
 
 def _shown(at: datetime) -> str:

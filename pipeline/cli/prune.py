@@ -1,6 +1,7 @@
 """`backfill prune`: delete old runs from the ledger. No key is read, and nothing is sent."""
 
 import argparse
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -37,10 +38,11 @@ def prune(args: argparse.Namespace) -> int:
             )
             delete_tables(config, ledger, runs_before)
             space = ledger.give_back_space()
+            kept = [_kept(run, reason, ledger.short_id(run)) for run, reason in pruned.kept]
     if args.json:
         print_json(_as_dict(args, pruned, space))
     else:
-        _print(args, pruned, space)
+        _print(args, pruned, space, kept)
     return 0
 
 
@@ -57,12 +59,12 @@ def _as_dict(args: argparse.Namespace, pruned: Pruned, space: Space) -> dict[str
     }
 
 
-def _print(args: argparse.Namespace, pruned: Pruned, space: Space) -> None:
+def _print(args: argparse.Namespace, pruned: Pruned, space: Space, kept: Sequence[str]) -> None:
     runs, days = counted(len(pruned.runs), "run"), counted(args.keep, "day")
     print_line(f"deleted {runs} older than {days}; their reports are kept")
     if pruned.kept:
         print_line(f"  kept {counted(len(pruned.kept), 'older run')}:")
-    for line in first_of([_kept(run, reason) for run, reason in pruned.kept]):
+    for line in first_of(kept):
         print_line(f"    {line}")
     if args.deliveries_older_than is None:
         print_line("  deliveries are kept: no delivered row is sent again")
@@ -77,8 +79,8 @@ def _print(args: argparse.Namespace, pruned: Pruned, space: Space) -> None:
         )
 
 
-def _kept(run: RunRecord, reason: Kept) -> str:
-    return f"{run.run_id}: {_WHY[reason].format(run=run.run_id, job=run.job)}"
+def _kept(run: RunRecord, reason: Kept, short_id: str) -> str:
+    return f"{short_id}: {_WHY[reason].format(run=short_id, job=run.job)}"
 
 
 def _size(count: int) -> str:

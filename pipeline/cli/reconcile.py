@@ -36,14 +36,15 @@ def reconcile(args: argparse.Namespace) -> int:
                 System.real(clock),
                 ledger.find(args.run),
                 agreement_status=args.agreement_status,
-                begun=lambda _run, control: active.append(control),
+                begun=lambda _run, control: active.follow(control),
             )
+            short_id = ledger.short_id(done.run)
         finally:
             ledger.close()
     if args.json:
         print_json(_as_dict(done))
     else:
-        _print(done)
+        _print(done, short_id)
     return done.exit_code
 
 
@@ -66,8 +67,8 @@ def _finding_as_dict(finding: ReconciledRow) -> dict[str, object]:
     return {"file": finding.due.file, "row": finding.due.source_row, "text": finding.text}
 
 
-def _print(done: Reconciled) -> None:
-    print_line(f"run {done.run.run_id} of job {done.run.job}: exit code {done.exit_code}")
+def _print(done: Reconciled, short_id: str) -> None:
+    print_line(f"run {short_id} of job {done.run.job}: exit code {done.exit_code}")
     for reason in filter(None, (done.reason, done.obstacle and f"nothing was settled: {done.obstacle}")):
         print_line(f"  {reason}")
     if done.findings:
@@ -81,7 +82,7 @@ def _print(done: Reconciled) -> None:
         print_line(f"    {line}")
     if done.left:
         verb = "is" if done.left == 1 else "are"
-        rest = f"of the run {verb} left; `backfill show {done.run.run_id}` says what to do"
+        rest = f"of the run {verb} left; `backfill show {short_id}` says what to do"
         print_line(f"  {counted(done.left, 'row')} {rest}")
     if done.report:
         print_line(f"  report: {done.report.folder}")

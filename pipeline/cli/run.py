@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from zoneinfo import ZoneInfo
 
@@ -15,14 +16,16 @@ from pipeline.assemble.nothing_done import NothingDone
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
+from pipeline.assemble.saved_plans import read_plan
 from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
 from pipeline.cli.logs import log, log_at_once, set_up_logs
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.progress import Progress
-from pipeline.cli.summary import first_of, print_json, print_line, print_summary
+from pipeline.cli.summary import first_of, print_json, print_json_line, print_line, print_summary, with_short_id
 from pipeline.clock import Clock, SystemClock
-from pipeline.errors import SettingsError
+from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
@@ -30,6 +33,8 @@ from pipeline.model import Status
 from pipeline.notify.notices import Notices
 from pipeline.report import OutcomeFormat, ReportFiles
 from pipeline.run.events import RunEvents
+from pipeline.run.exit_code import INTERRUPTED, JOB_IS_ACTIVE, USER_FAULT, worst_of
+from pipeline.run.saved_plan import SavedPlan
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
 
@@ -37,13 +42,84 @@ MakeSystem = Callable[[Clock], System]
 
 
 def run(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
-    """Run a job."""
-    with _command(args, make_system, args.job) as command:
-        command.notices.expect(args.job, command.ledger)
+    """Run a job, a saved plan, or every job of the config."""
+    set_up_logs(args.log_format)
+    _check_words(args)
+    if args.all:
+        return _run_all(args, make_system)
+    plan = None if args.plan is None else _plan_for(args)
+    job = args.job if plan is None else plan.job
+    with _command(args, make_system, job) as command:
+        command.notices.expect(job, command.ledger)
         if not args.resync:
             command.ledger.refuse_if_behind()
-        files = command.runner.run(args.job, args.inputs, command.options_for(args.job))
+        options = command.options_for(job)
+        files = (
+            command.runner.run(job, args.inputs, options) if plan is None else command.runner.run_plan(plan, options)
+        )
         return command.print_report(files)
+
+
+def _check_words(args: argparse.Namespace) -> None:
+    """Raise SettingsError for words that do not go together."""
+    given = {
+        "JOB": args.job, "INPUT": args.inputs, "--date": args.date, "--limit": args.limit is not None,
+        "--resync": args.resync, "--report": args.report, "--plan": args.plan,
+    }  # fmt: skip
+    if args.all:
+        _refuse_with("--all", given, ("JOB", "INPUT", "--resync", "--report", "--plan"))
+    elif args.plan is not None:
+        _refuse_with("--plan", given, ("INPUT", "--date", "--limit", "--resync"))
+    elif args.job is None:
+        raise SettingsError([t("the following arguments are required: JOB, or --all, or --plan FILE")])
+
+
+def _refuse_with(option: str, given: Mapping[str, object], excluded: Sequence[str]) -> None:
+    faults = [
+        t("{option} can't be used with {word}; leave one out", option=option, word=w) for w in excluded if given[w]
+    ]
+    if faults:
+        raise SettingsError(faults)
+
+
+def _plan_for(args: argparse.Namespace) -> SavedPlan:
+    plan = read_plan(args.plan)
+    if args.job not in (None, plan.job):
+        raise SettingsError(
+            [t("--plan {path} is a plan of job {job}, not of {other}; leave JOB out",
+               path=args.plan, job=plan.job, other=args.job)]
+        )  # fmt: skip
+    return plan
+
+
+def _run_all(args: argparse.Namespace, make_system: MakeSystem) -> int:
+    """Run every job of the config, one after another. A job that can't begin does not stop the others."""
+    with _command(args, make_system) as command:
+        command.ledger.refuse_if_behind()
+        # Now, because a deadline is the next moment at which clocks show it.
+        waiting = {job: command.options_for(job) for job in command.jobs}
+        ended: dict[str, int] = {}
+        try:
+            while waiting and not command.was_interrupted:
+                job, options = next(iter(waiting.items()))
+                ended[job] = _run_one_of_all(command, job, options)
+                del waiting[job]
+        except KeyboardInterrupt:
+            log.warning(t("interrupted"))
+        if waiting:
+            log.warning(t("these jobs were not run: {jobs}", jobs=", ".join(waiting)))
+        return command.print_end(ended | dict.fromkeys(waiting, INTERRUPTED))
+
+
+def _run_one_of_all(command: "_Command", job: str, options: RunOptions) -> int:
+    command.notices.expect(job, command.ledger)
+    try:
+        return command.print_report(command.runner.run(job, (), options))
+    except (SettingsError, SourceError, RunHeld) as exc:
+        command.notices.failed(job, exc)
+        return command.print_failure(job, exc)
+    finally:
+        command.forget_run()
 
 
 def resume(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
@@ -122,7 +198,7 @@ class _Command:
         config: Config,
         ledger: Ledger,
         system: System,
-        active: list[RunControl],
+        active: "ActiveRun",
         notices: Notices,
     ) -> None:
         self._args = args
@@ -159,23 +235,68 @@ class _Command:
             metrics_file=args.metrics_file and args.metrics_file.absolute(),
         )
 
+    @property
+    def jobs(self) -> Sequence[str]:
+        """The names of the config's jobs, in its order."""
+        return list(self._config.jobs)
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether a signal came while a run was active."""
+        return self._active.signal is not None
+
+    def forget_run(self) -> None:
+        """The run has ended: a signal interrupts the command from now on."""
+        self._active.control = None
+
+    def print_failure(self, job: str, error: PipelineError) -> int:
+        """Print why a job of several did not begin or was refused; return its exit code."""
+        self.progress.end()
+        exit_code = JOB_IS_ACTIVE if isinstance(error, RunHeld) else USER_FAULT
+        for line in str(error).splitlines():
+            log.error(t("job {job}: {fault}", job=job, fault=line))
+        if self._args.json:
+            print_json_line({"run_id": None, "job": job, "exit_code": exit_code, "reason": str(error)})
+        return exit_code
+
+    def print_end(self, ended: Mapping[str, int]) -> int:
+        """Print how the jobs ended; return the worst exit code."""
+        exit_code = worst_of(ended.values())
+        if not self._args.json:
+            jobs = ", ".join(f"{job} {code}" for job, code in ended.items())
+            print_line(t("all jobs: exit code {exit_code} ({jobs})", exit_code=exit_code, jobs=jobs))
+        return exit_code
+
     def print_report(self, files: ReportFiles | NothingDone) -> int:
         """Print the summary of the run, or why there was none; return the exit code."""
         self.progress.end()
         if isinstance(files, NothingDone):
-            print_json(files.facts) if self._args.json else print_line(files.reason)
+            short_id = self.ledger.short_id(files.run)
+            reason = with_short_id(files.reason, files.run.run_id, short_id)
+            print_json(files.facts) if self._args.json else print_line(reason)
             return files.exit_code
         for note in files.notes:
             log.warning(note)
-        if self._args.json:
+        if vars(self._args).get("all"):
+            self._print_one_of_all(files)
+        elif self._args.json:
             sys.stdout.write(files.summary.as_json().decode())
         else:
-            print_summary(files.summary, files.next_steps)
+            self._print_summary(files)
         self.notices.ended(files, self.ledger)
         return files.summary.exit_code
 
+    def _print_one_of_all(self, files: ReportFiles) -> None:
+        if self._args.json:
+            print_json_line(files.summary.as_dict())
+        else:
+            self._print_summary(files)
+
+    def _print_summary(self, files: ReportFiles) -> None:
+        print_summary(files.summary, files.next_steps, self.ledger.short_id(self.ledger.find(files.summary.run_id)))
+
     def _begun(self, run: RunRecord, control: RunControl) -> None:
-        self._active.append(control)
+        self._active.follow(control)
         self.notices.begun(run)
         self.progress.follow(control)
         log.info("run %s of job %s", run.run_id, run.job)
@@ -186,25 +307,36 @@ def _log_ignored(names: Sequence[str]) -> None:
         log.warning("ignored: %s", name)
 
 
+@dataclass(slots=True)
+class ActiveRun:
+    """The run that signals drain; None: they interrupt the command. `signal` is the first that drained a run."""
+
+    control: RunControl | None = None
+    signal: str | None = None
+
+    def follow(self, control: RunControl) -> None:
+        """Drain this run from now on."""
+        self.control = control
+
+
 @contextmanager
-def draining_signals(log_format: str, advice: str) -> Iterator[list[RunControl]]:
+def draining_signals(log_format: str, advice: str) -> Iterator[ActiveRun]:
     """
-    Yield the list for the active run. SIGINT and SIGTERM drain that run; a second signal ends the process at once.
+    Yield the active run. SIGINT and SIGTERM drain it; a second signal ends the process at once.
 
     `advice` says how to continue after a signal. Ending at once is as safe as a crash. Before a run is active, signals
     interrupt the command.
     """
-    active: list[RunControl] = []
-    received: list[str] = []
+    active = ActiveRun()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if not active:
+        if active.control is None:
             raise KeyboardInterrupt
-        if received:
+        if active.signal is not None:
             os._exit(5)
-        received.append(name)
-        active[0].drain(Ending.INTERRUPTED, f"stopped by {name}; {advice}")
+        active.signal = name
+        active.control.drain(Ending.INTERRUPTED, f"stopped by {name}; {advice}")
         log_at_once(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,5 +1,6 @@
 """Output on stdout."""
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -24,15 +25,39 @@ def print_json(messages: object) -> None:
     sys.stdout.write(orjson.dumps(messages, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
+def print_json_line(message: object) -> None:
+    """Print JSON as one line, at once: other objects follow later."""
+    sys.stdout.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE).decode())
+    sys.stdout.flush()
+
+
+def width(text: str) -> int:
+    """Return the width of a text on a terminal, where a Chinese character takes two columns."""
+    from rich.cells import cell_len  # noqa: PLC0415 - imported on use
+
+    return cell_len(text)
+
+
+def pad(text: str, columns: int, *, right: bool = False) -> str:
+    """Return a text filled up with blanks to a width on a terminal; at the right if wanted."""
+    blanks = " " * (columns - width(text))
+    return blanks + text if right else text + blanks
+
+
 def first_of(lines: Sequence[str]) -> list[str]:
     """Return up to 20 lines, and a line with the number of further ones."""
     left = len(lines) - _MOST_LINES
     return [*lines[:_MOST_LINES], f"and {left:,} more"] if left > 0 else list(lines)
 
 
-def print_summary(summary: Summary, steps: Iterable[Step], state: str | None = None) -> None:
+def with_short_id(text: str, run_id: str, short_id: str) -> str:
+    """Return a text with a short id for the id of a run. A path keeps the whole id."""
+    return re.sub(rf"(?<![/\w]){re.escape(run_id)}(?![/\w])", short_id, text)
+
+
+def print_summary(summary: Summary, steps: Iterable[Step], short_id: str, state: str | None = None) -> None:
     """Print the summary of a finished run: counts, speed, report folder, faults and next steps."""
-    print_line(f"run {summary.run_id} of job {summary.job}: {state or summary.state}, exit code {summary.exit_code}")
+    print_line(f"run {short_id} of job {summary.job}: {state or summary.state}, exit code {summary.exit_code}")
     if summary.reason:
         print_line(f"  {summary.reason}")
     _print_counts(summary)
@@ -50,12 +75,12 @@ def print_summary(summary: Summary, steps: Iterable[Step], state: str | None = N
     print_faults(summary.faults)
     for step in steps:
         print_line(f"  {step.text}")
-        print_line(f"    {step.command}")
+        print_line(f"    {with_short_id(step.command, summary.run_id, short_id)}")
 
 
-def print_running(summary: Summary) -> None:
+def print_running(summary: Summary, short_id: str) -> None:
     """Print the counts of an active run, which has no end, no report and no next steps yet."""
-    print_line(f"run {summary.run_id} of job {summary.job}: running")
+    print_line(f"run {short_id} of job {summary.job}: running")
     print_line("  rows not yet sent count as unsent, rows in flight as unknown")
     _print_counts(summary)
     print_line(f"  {counted(summary.attempts, 'request')} so far")

@@ -12,10 +12,12 @@ from typing import Self
 import numpy as np
 
 from pipeline.ledger.history import runs
+from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import InputRecord, NewRun, Rekey, RunRecord, StagedCounts, accept_any
 from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.staging import balances, decide
+from pipeline.ledger.staging.changes import ExportComparison, ExportDifferences
 from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, numbers
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
@@ -40,7 +42,8 @@ class DryRunResult:
     What a run would do: rows by decision, the first invalid rows, the first bodies.
 
     `to_send` counts requests: more than rows where a task was done several times. `lanes` may be more than a run has:
-    a run joins the lanes of a refund and its payment. `inputs` are the files read, by number.
+    a run joins the lanes of a refund and its payment. `inputs` are the files read, by number. `differences` are those
+    from the job's last completed run, if there is one and they were asked for.
     """
 
     decisions: Counter[RowDecision] = field(default_factory=Counter)
@@ -51,6 +54,7 @@ class DryRunResult:
     samples: list[bytes] = field(default_factory=list, repr=False)
     counts: StagedCounts = field(default_factory=StagedCounts)
     inputs: dict[int, InputRecord] = field(default_factory=dict, repr=False)
+    differences: ExportDifferences | None = None
 
 
 class DryRun:
@@ -59,7 +63,8 @@ class DryRun:
 
     `path` is the ledger; it need not exist. `folder` holds the spill files. `traces` show whether the ledger is the
     newest copy. `look` sees the bodies that a run would send. `salt` is the text that keys made from rows are also made
-    of. Raises LedgerError as `RunLedger` does.
+    of. With `compares` the rows are compared with those of the job's last completed run. Raises LedgerError as
+    `RunLedger` does.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class DryRun:
         *,
         traces: Traces = NO_TRACES,
         look: Callable[[Iterable[bytes]], None] = lambda _bodies: None,
+        compares: bool = False,
     ) -> None:
         self._path = path
         with with_clear_errors(path):
@@ -89,6 +95,8 @@ class DryRun:
         self._staging: Staging | None = None
         self._folder = folder
         self._lanes = Partitions(_LANE, "lane", folder)
+        self._last = runs.last_completed(self._connection, new.job) if compares else None
+        self._comparison = None if self._last is None else ExportComparison(folder)
         self.result = DryRunResult()
 
     def __enter__(self) -> Self:
@@ -98,6 +106,8 @@ class DryRun:
         with closing(self._connection), closing(self._lanes):
             if self._staging is not None:
                 self._staging.close()
+            if self._comparison is not None:
+                self._comparison.close()
 
     def unstage(self) -> None:
         """Do nothing: a dry run is staged once."""
@@ -130,6 +140,8 @@ class DryRun:
         """Decide on all rows and count them. `check` gets the counts and may raise. `others` send balances too."""
         if self._staging is not None:
             self._decide(self._staging, rekey, others)
+        if self._last is not None and self._comparison is not None:
+            self.result.differences = self._compare(self._last, self._comparison)
         check(self.result.counts)
 
     def _decide(self, staging: Staging, rekey: Rekey, others: OtherSenders | None) -> None:
@@ -138,12 +150,22 @@ class DryRun:
             findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone, others=others)
             for chunk in staging:
                 decide.decide(self._connection, self._run, chunk, findings)
-                if self._run.api.sends_balances and len(self.result.samples) < _SAMPLES:
+                if self._run.api.sends_balances:
                     balances.give_unused_keys(self._connection, self._run, chunk, rekey, others)
                 self._count(chunk)
         self.result.lanes = sum(map(_lanes_of, self._lanes))
 
+    def _compare(self, last: RunRecord, comparison: ExportComparison) -> ExportDifferences:
+        with with_clear_errors(self._path):
+            comparison.add_run(self._connection, last)
+            files_of_run = {source.file_no: source.name for source in inputs_of(self._connection, last)}
+            short_id = runs.short_id(self._connection, last.run_id)
+        files = {source.file_no: source.name for source in self.result.inputs.values()}
+        return comparison.result(last, short_id, files, files_of_run)
+
     def _count(self, chunk: StagedChunk) -> None:
+        if self._comparison is not None:
+            self._comparison.add(chunk)
         seen = self.result
         seen.decisions.update(
             {RowDecision(decision): chunk.decisions.count(decision) for decision in set(chunk.decisions)}

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
-from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, totals
+from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, run_counts, runs, totals
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.history.totals import ReadRow, Wanted
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
@@ -137,6 +137,22 @@ class Ledger:
     def last_of(self, job: str) -> RunRecord | None:
         """Return the newest run of a job; None if there is none."""
         return self._file.read(lambda c: runs.last_of(c, job))
+
+    def on_day(self, day: date) -> list[RunRecord]:
+        """Return the runs for a day, oldest first."""
+        return self._file.read(lambda c: runs.on_day(c, day.isoformat()))
+
+    def short_id(self, run: RunRecord) -> str:
+        """Return the shortest prefix of a run's id that is unique now, of 8 characters at least."""
+        return self._file.read(lambda c: runs.short_id(c, run.run_id))
+
+    def counts(self, run: RunRecord) -> Counter[Status]:
+        """Count the rows of a run by status."""
+        return self._file.read(lambda c: run_counts.counts_of(c, run))
+
+    def family(self, run: RunRecord) -> list[RunRecord]:
+        """Return the run that a chain began with, its reruns and fixes, and theirs, oldest first."""
+        return self._file.read(lambda c: rows_left.family_of(c, run))
 
     def inputs(self, run: RunRecord) -> list[InputRecord]:
         """Return a run's input files."""

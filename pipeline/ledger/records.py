@@ -1,5 +1,6 @@
 """Values that go into the ledger and come out of it."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -102,7 +103,7 @@ class InputRecord:
     """
     An input file of a run: `name` for reports, `location` to open it again.
 
-    `encoding` is None where the format defines it.
+    `encoding` is None where the format defines it. `delimiter` is that of a CSV; the ledger does not keep it.
     """
 
     file_no: int
@@ -112,15 +113,23 @@ class InputRecord:
     rows: int
     sha256: str
     encoding: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass(slots=True)
 class StagedCounts:
-    """Rows of a run after the decision, without filtered ones: all, the invalid ones, and their faults in groups."""
+    """
+    A run after the decision.
+
+    - `rows`, `invalid`, `faults`: rows without filtered ones: all, the invalid ones, and their faults in groups
+    - `requests`, `bodies`: requests to send, and the SHA-256 of their bodies in the order of their rows
+    """
 
     rows: int = 0
     invalid: int = 0
     faults: FaultGroups = field(default_factory=FaultGroups)
+    requests: int = 0
+    bodies: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)
 
 
 # Puts another request key into a body.

@@ -10,7 +10,7 @@ from pipeline.assemble.nothing_done import NothingDone
 from pipeline.language import t
 from pipeline.library.html import HtmlTable, page
 from pipeline.report import ReportFiles, Step, outcome_table, read_outcome
-from pipeline.run.plan import Night, Plan
+from pipeline.run.plan import Plan, SendingTime
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ class PlanResult(Plan):
     requests_left: int
 
     @classmethod
-    def of(cls, job: str, made: Plan, night: Night) -> "PlanResult":
+    def of(cls, job: str, made: Plan, night: SendingTime) -> "PlanResult":
         """Return the plan of a job."""
         facts = {fact.name: getattr(made, fact.name) for fact in fields(Plan)}
         return cls(**facts, job=job, ends_at=night.ends_at, requests_left=night.left)

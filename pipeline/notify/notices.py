@@ -65,9 +65,8 @@ class Notices:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A job that another run has will be reported by that run.
-        if self._job is not None and isinstance(error, Exception) and not isinstance(error, RunHeld):
-            self._failed(self._job, error)
+        if self._job is not None and isinstance(error, Exception):
+            self.failed(self._job, error)
 
     def expect(self, job: str, ledger: Ledger) -> None:
         """Note how the job's last run ended, before a run of it begins or goes on."""
@@ -104,7 +103,11 @@ class Notices:
                 inputs = ledger.inputs(self._run)
         self._send(end, inputs)
 
-    def _failed(self, job: str, error: Exception) -> None:
+    def failed(self, job: str, error: Exception) -> None:
+        """Send that a command of the job ended with an error, and wait for it up to the limit."""
+        if isinstance(error, RunHeld):
+            # The run that has the job will be reported.
+            return
         text = t("internal error ({kind})", kind=type(error).__name__)
         if isinstance(error, PipelineError):
             text = str(error)

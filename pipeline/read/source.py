@@ -38,6 +38,11 @@ class Reader(Protocol):
         """The encoding of the text, final once the end was read; None for formats with their own."""
         ...
 
+    @property
+    def delimiter(self) -> str | None:
+        """The delimiter between cells, as detected or set; None for other formats than CSV."""
+        ...
+
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows, also the blank ones, numbered from 1 in each chunk."""
         ...
@@ -82,6 +87,11 @@ class Source:
     def encoding(self) -> str | None:
         """The encoding of the text, final once the end was read; None for formats with their own."""
         return self._reader.encoding
+
+    @property
+    def delimiter(self) -> str | None:
+        """The delimiter between cells, as detected or set; None for other formats than CSV."""
+        return self._reader.delimiter
 
     def __iter__(self) -> Iterator[Chunk]:
         with closing(self):

@@ -9,6 +9,7 @@ Read in this order:
 - `advice`: the next steps, as sentences and commands
 - `texts`: texts in each language, from `texts.toml`
 - `page`: `report.html`, from `report.html.template` and `report.js`; `charts`: its charts
+- `night`: the report of all runs of a day, from `night.html.template`
 - `files`: the file formats, and files that appear whole or not at all
 
 Imports `tables`, `model`, `errors` and `redact`; nothing else of ours.
@@ -19,6 +20,7 @@ from pipeline.report.files.folder import make_folder
 from pipeline.report.files.reading import outcome_frame, outcome_table, read_outcome
 from pipeline.report.files.record import OUTCOME_COLUMNS, OutcomeFormat
 from pipeline.report.files.rows_to_fix import CSV_NAME
+from pipeline.report.night import NIGHT_NAMES, Night, NightRun, write_night
 from pipeline.report.page import PageContext
 from pipeline.report.summary import InputFile, QuotaUse, Summary
 from pipeline.report.tally import Tally
@@ -26,8 +28,11 @@ from pipeline.report.writing import ReportFiles, report_names, write_report
 
 __all__ = [
     "CSV_NAME",
+    "NIGHT_NAMES",
     "OUTCOME_COLUMNS",
     "InputFile",
+    "Night",
+    "NightRun",
     "OutcomeFormat",
     "PageContext",
     "QuotaUse",
@@ -41,5 +46,6 @@ __all__ = [
     "outcome_table",
     "read_outcome",
     "report_names",
+    "write_night",
     "write_report",
 ]

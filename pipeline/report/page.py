@@ -54,7 +54,7 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None, contex
 
     texts = Texts(context.language)
     script = (_FOLDER / "report.js").read_text(encoding="utf-8")
-    return _template().render(
+    return template().render(
         t=texts,
         language=context.language,
         script=script,
@@ -77,7 +77,8 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None, contex
 
 
 @cache
-def _template() -> "Template":
+def template(name: str = "report.html.template") -> "Template":
+    """Return a template of this folder."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - as the charts
 
     # Every text is escaped but our script and the charts, whose texts the library escapes. A missing name is an error.
@@ -96,7 +97,7 @@ def _template() -> "Template":
         "masked": lambda number: shown(number).plain,
         "place": shown_row,
     }
-    return environment.get_template("report.html.template")
+    return environment.get_template(name)
 
 
 def _files(outcome_name: str | None, texts: Texts) -> dict[str, str]:

@@ -10,6 +10,7 @@ import orjson
 
 from pipeline.ledger.dry_run import DryRunResult
 from pipeline.ledger.records import InputRecord
+from pipeline.ledger.staging.changes import ExportDifferences
 from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Status
 from pipeline.resources import private_fields
@@ -26,11 +27,13 @@ class Plan:
 
     - `rows`: rows read; `counts`: rows to send, skipped and invalid; `codes`: skipped and invalid rows by code
     - `to_send`: requests, more than rows if tasks were done several times; `lanes`: their lanes
+    - `requests_sha256`: SHA-256 of the bodies of all requests, in the order of their rows
     - `seconds`: sending time at the quota
     - `problems`: the first invalid rows; `samples`: payloads as JSON
     - `inputs`: files read; `ignored`: other files in the input folders
     - `columns`: those of the first input
     - `warnings`: what the platform may refuse, though the rows are valid
+    - `differences`: those from the last completed run, if there is one and they were asked for
     - `reason`: why the run would stop before its first request, else None
     """
 
@@ -48,6 +51,8 @@ class Plan:
     warnings: Sequence[str] = ()
     reason: str | None = None
     columns: InputColumns | None = None
+    requests_sha256: str = ""
+    differences: ExportDifferences | None = None
 
     @property
     def exit_code(self) -> int:
@@ -58,7 +63,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class SendingTime:
     """When sending ends at the quota if it begins now; a deadline, and the requests that it leaves over."""
 
     ends_at: datetime
@@ -66,13 +71,13 @@ class Night:
     left: int
 
 
-def night_of(requests: int, rate: float, now: datetime, until: datetime | None) -> Night:
+def night_of(requests: int, rate: float, now: datetime, until: datetime | None) -> SendingTime:
     """Return the night of these requests, for a rate of requests per second."""
     ends_at = now + timedelta(seconds=requests / rate)
     if until is None:
-        return Night(ends_at, None, 0)
+        return SendingTime(ends_at, None, 0)
     seconds = max(0.0, (until - now).total_seconds())
-    return Night(ends_at, until, max(0, requests - math.floor(seconds * rate)))
+    return SendingTime(ends_at, until, max(0, requests - math.floor(seconds * rate)))
 
 
 def plan_of(
@@ -116,6 +121,8 @@ def plan_of(
         warnings=warnings,
         reason=reason,
         columns=columns,
+        requests_sha256=seen.counts.bodies.hexdigest(),
+        differences=seen.differences,
     )
 
 

@@ -11,6 +11,7 @@ from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarg
 from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
 from pipeline.read import Chunk, Source, SourceFile, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
+from pipeline.run.saved_plan import PlannedRequests
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 
@@ -22,6 +23,7 @@ class Stager:
 
     Raises SourceError if an input is damaged, lacks a column or changes meanwhile, and Drained if more rows are invalid
     than `max_invalid` allows. The run then stays unstaged. `others` are other senders of the balances.
+    `planned` are the requests of a saved plan: SettingsError is raised if the run would send others.
     `look` is called with the name of the file and each chunk of it.
     """
 
@@ -34,11 +36,13 @@ class Stager:
     others: OtherSenders | None = None
     tick: Callable[[int], None] = lambda _: None
     look: Callable[[str, Chunk], None] = lambda _name, _chunk: None
+    planned: PlannedRequests | None = None
 
     def __post_init__(self) -> None:
         self._rows = 0
         self._invalid = 0
         self._filtered = 0
+        self._inputs: dict[int, InputRecord] = {}
 
     def stage(self, files: Sequence[SourceFile]) -> int:
         """Stage all rows of all files, and start delivering; return the number of rows that pass the job's filter."""
@@ -50,11 +54,15 @@ class Stager:
             self._stage_file(file_no, file)
         for file in files:
             verify_unchanged(file)
+        if self.planned is not None:
+            self.planned.check_inputs(self._inputs.values())
         self.ledger.start_delivering(lambda body, key: rekey(body, self.rules.api, key), self._check, self.others)
         return self._rows - self._filtered
 
     def _check(self, decided: StagedCounts) -> None:
-        """Raise Drained if too many rows are invalid; then nothing is sent."""
+        """Raise SettingsError for other requests than planned, Drained for too many invalid rows; nothing is sent."""
+        if self.planned is not None:
+            self.planned.check_requests(decided)
         # Rows found invalid by the decision, such as key conflicts; the others were counted while reading.
         self.control.count(Status.INVALID, decided.invalid - self._invalid)
         if is_wrong(decided, self.max_invalid):
@@ -85,17 +93,17 @@ class Stager:
         self._add_input(file_no, file, source, self._rows - before, sha256)
 
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
-        self.ledger.add_input(
-            InputRecord(
-                file_no=file_no,
-                name=file.name,
-                location=file.path,
-                columns=source.columns,
-                rows=rows,
-                sha256=sha256,
-                encoding=source.encoding,
-            )
+        self._inputs[file_no] = InputRecord(
+            file_no=file_no,
+            name=file.name,
+            location=file.path,
+            columns=source.columns,
+            rows=rows,
+            sha256=sha256,
+            encoding=source.encoding,
+            delimiter=source.delimiter,
         )
+        self.ledger.add_input(self._inputs[file_no])
 
     def _stage_rows(self, file_no: int, name: str, source: Source) -> None:
         map_chunk = bind_chunks(self.rules, source.columns)

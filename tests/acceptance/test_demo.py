@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-END_OF_RUN = re.compile(r"run [0-9A-Z]{26} of job (\w+): completed, exit code (\d)\n((?:  [a-z]+ +[0-9]+\n)+)")
+END_OF_RUN = re.compile(r"run [0-9A-Z]{8,26} of job (\w+): completed, exit code (\d)\n((?:  [a-z]+ +[0-9]+\n)+)")
 
 
 @pytest.fixture

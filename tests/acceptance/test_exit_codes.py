@@ -179,7 +179,7 @@ def test_exit_4_when_the_run_stops_itself(workspace: Workspace) -> None:
         "stopped",
     )
     assert "Alipay denies the account permission" in ended.stdout
-    assert f"backfill resume {workspace.summary()['run_id']}" in ended.stdout
+    assert f"backfill resume {workspace.short_id(workspace.summary()['run_id'])}\n" in ended.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])

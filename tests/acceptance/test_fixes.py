@@ -60,7 +60,7 @@ def test_a_fix_is_linked_to_its_run_whose_left_goes_down(spoiled: Workspace) -> 
     assert (left_before, ended.exit_code, json.loads(ended.stdout)["parent"]) == ((2, 2), 0, first)
     assert (shown(spoiled, first)["left"], shown(spoiled)["left"], spoiled.summary()["left"]) == (0, 0, 0)
     assert [run["parent"] for run in json.loads(spoiled.backfill("runs", "--json").stdout)] == [first, None]
-    assert spoiled.backfill("runs").stdout.splitlines()[1].endswith(f"fix of {first}")
+    assert spoiled.backfill("runs").stdout.splitlines()[1].endswith(f"fix of {spoiled.short_id(first)}")
 
 
 def test_a_fix_that_fails_leaves_its_row(spoiled: Workspace) -> None:
@@ -113,7 +113,7 @@ def test_a_rerun_of_a_fix_counts_for_the_first_run(spoiled: Workspace) -> None:
 
 
 def test_show_lists_the_reruns_and_fixes_of_a_run(spoiled: Workspace) -> None:
-    """`show` names the runs that continued its rows, and has no next steps for rows that they delivered."""
+    """`show` has a tree of the runs that continued its rows, and has no next steps for rows that they delivered."""
     first = spoiled.reports()[-1].name
     spoiled.backfill("rerun", "last", "--only", "rejected")
     spoiled.export("fixed.csv", [read_csv(spoiled.reports()[0] / "rows_to_fix.csv")[0] | {"trade_amount": "2.00"}])
@@ -123,7 +123,11 @@ def test_show_lists_the_reruns_and_fixes_of_a_run(spoiled: Workspace) -> None:
     text, as_json = spoiled.backfill("show", first).stdout, shown(spoiled, first)
 
     assert (as_json["reruns"], as_json["fixes"], as_json["left"]) == ([rerun], [fix], 0)
-    assert f"  reruns: {rerun}, 0 rows left\n  fixes: {fix}, 0 rows left\n" in text
+    lines = [line.split("  ")[-1] for line in text.splitlines()[-4:]]
+    assert lines == [
+        "run completed: 3 rows, 2 left *", "rerun completed: 1 rows, 0 left", "fix completed: 1 rows, 0 left",
+        "left of the whole: 0 of 3 rows",
+    ]  # fmt: skip
     assert "rows_to_fix" not in text
 
 

@@ -218,7 +218,8 @@ def test_a_run_is_named_by_id_prefix_or_last(workspace: Workspace) -> None:
 
     shown = [workspace.backfill("show", name) for name in (first, second, unique, unique.lower(), "last")]
 
-    assert [(one.exit_code, one.stdout.split()[1]) for one in shown] == [(0, first), *[(0, second)] * 4]
+    short_first, short_second = map(workspace.short_id, (first, second))
+    assert [(one.exit_code, one.stdout.split()[1]) for one in shown] == [(0, short_first), *[(0, short_second)] * 4]
     for name, messages in ((first[:6], "more than one run"), ("ZZZ", "is no run in this ledger")):
         ended = workspace.backfill("show", name)
         assert (ended.exit_code, messages in ended.stderr) == (2, True)
@@ -262,7 +263,7 @@ def test_plan_shows_a_run_and_writes_nothing(workspace: Workspace) -> None:
         "seconds": 2.0,
         "until": None,
         "requests_left": 0,
-        "inputs": [{"file": "points.csv", "rows": 12, "encoding": "utf-8"}],
+        "inputs": [{"file": "points.csv", "rows": 12, "encoding": "utf-8", "delimiter": ","}],
         "ignored": [],
         "warnings": [],
     }
@@ -287,7 +288,7 @@ def test_plan_knows_what_was_delivered(workspace: Workspace) -> None:
     assert ended.exit_code == 0
     assert "plan of job orders: nothing was sent" in ended.stdout
     lines = [line.split() for line in ended.stdout.splitlines()]
-    assert lines[1:3] == [["orders.csv:", "2", "rows,", "utf-8"], ["columns", "of", "orders.csv:"]]
+    assert lines[1:3] == [["orders.csv:", "2", "rows,", "utf-8,", "delimiter", "','"], ["columns", "of", "orders.csv:"]]
     at = lines.index(["rows", "2"])
     assert lines[at + 1 : at + 4] == [
         ["to", "send", "1"],

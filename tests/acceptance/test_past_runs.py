@@ -109,8 +109,8 @@ def test_rerun_refuses_a_status_that_no_rerun_can_take(
 
 
 def test_runs_lists_runs_newest_first(mixed: Workspace) -> None:
-    """Each run is a line with state and exit code; --limit N lists N runs, --json prints objects."""
-    mixed.backfill("rerun", "last")
+    """Each run is a line with its day, state, rows and what is left; --limit N lists N runs, --json prints objects."""
+    mixed.backfill("rerun", "last", "--only", "unknown")
     first, second = (report.name for report in mixed.reports())
 
     messages = json.loads(mixed.backfill("runs", "--json").stdout)
@@ -120,8 +120,51 @@ def test_runs_lists_runs_newest_first(mixed: Workspace) -> None:
         (second, "orders", "completed", 0, first),
         (first, "orders", "completed", 3, None),
     ]
-    assert (len(lines), lines[1].split()[:4]) == (2, [second, "orders", "completed", "0"])
-    assert lines[1].endswith(f"rerun of {first}")
+    day, own = mixed.summary()["date"], json.loads((mixed.reports()[0] / "summary.json").read_bytes())
+    assert [(one["date"], one["rows"], one["left"]) for one in messages] == [(day, 2, 0), (day, 8, 5)]
+    assert messages[1]["counts"] == own["counts"]
+    assert (len(lines), lines[1].split()[:8]) == (
+        2,
+        [mixed.short_id(second), "orders", day, "completed", "0", "2", "2", "0"],
+    )
+    assert lines[1].endswith(f"rerun of {mixed.short_id(first)}")
+
+
+def test_columns_of_runs_stand_below_their_heads(workspace: Workspace) -> None:
+    """Job names with wide characters, which take two columns each, do not move the columns behind them."""
+    job = {"export": "orders", "api": "alipay.cumulation", "account": "zhima", "rate": 200, "input": ["orders.csv"]}
+    constants = {"partner_id": "2088000000000000", "amount_name": "消费金额"}
+    workspace.configure({'jobs."订单"': job, 'jobs."订单".constants': constants})
+    workspace.export("orders.csv", [order(1)])
+    workspace.backfill("run", "订单", "--date", "2025-11-20")
+    workspace.backfill("run", "orders", "--date", "2025-11-20")
+
+    heads, plain, wide = workspace.backfill("runs").stdout.splitlines()
+
+    assert heads.index("date") == plain.index("2025-11-20") == wide.index("2025-11-20") + len("订单")
+    assert heads.split() == [
+        "run", "job", "date", "state", "exit", "rows", "done", "left", "started", "(UTC)", "seconds",
+    ]  # fmt: skip
+
+
+def test_show_prints_the_chain(mixed: Workspace) -> None:
+    """The run, its reruns and their resumes are a tree, and below it stands what is left of the whole."""
+    first = mixed.reports()[0].name
+    mixed.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=403)])
+    mixed.backfill("rerun", "last", "--only", "unknown")
+    mixed.simulator.set_faults([])
+    mixed.backfill("resume", "last")
+    second = mixed.reports()[-1].name
+
+    shown, single = mixed.backfill("show", "last").stdout, mixed.backfill("show", first).stdout
+
+    assert shown.endswith(
+        "  chain:\n"
+        f"    {mixed.short_id(first)}  run completed: 8 rows, 7 left\n"
+        f"    └─ {mixed.short_id(second)}  rerun completed: 2 rows, 0 left, resumes: 1 *\n"
+        "  left of the whole: 5 of 8 rows\n"
+    )
+    assert f"{mixed.short_id(first)}  run completed: 8 rows, 7 left *\n" in single
 
 
 def test_runs_before_the_first_run(workspace: Workspace) -> None:
@@ -316,7 +359,10 @@ def test_a_rerun_with_nothing_to_send_makes_no_run(
 
     text, as_json = workspace.backfill("rerun", "last"), workspace.backfill("rerun", "last", "--json")
 
-    assert (text.exit_code, text.stdout) == (exit_code, f"{messages}\n")
+    assert (text.exit_code, text.stdout) == (
+        exit_code,
+        f"{messages.replace(report.name, workspace.short_id(report.name))}\n",
+    )
     status = {"refused": "rejected", "A2": "invalid"}[key] if row else None
     assert (as_json.exit_code, json.loads(as_json.stdout)) == (
         exit_code,
@@ -363,7 +409,7 @@ def test_a_resume_of_a_finished_run_says_so(amount: str, exit_code: int, workspa
 
     assert (text.exit_code, text.stdout) == (
         exit_code,
-        f"run {report.name} is finished (exit code {exit_code}): nothing to resume\n",
+        f"run {workspace.short_id(report.name)} is finished (exit code {exit_code}): nothing to resume\n",
     )
     assert (as_json.exit_code, json.loads(as_json.stdout)) == (exit_code, summary)
     assert (workspace.requests(), workspace.reports()) == (sent, [report])

@@ -31,17 +31,18 @@ def test_prune_deletes_old_runs_and_lists_kept_ones(three: Workspace) -> None:
     ended = three.backfill("prune", "--keep", "0")
 
     assert (ended.exit_code, ended.stderr) == (0, "")
+    short_second, short_last = map(three.short_id, (second, last))
     *said, size = ended.stdout.splitlines()
     assert said == [
         "deleted 1 run older than 0 days; their reports are kept",
         "  kept 2 older runs:",
-        f"    {second}: it has rows left; send them with `backfill rerun {second}`",
-        f"    {last}: it is the last run of job orders",
+        f"    {short_second}: it has rows left; send them with `backfill rerun {short_second}`",
+        f"    {short_last}: it is the last run of job orders",
         "  deliveries are kept: no delivered row is sent again",
     ]
     assert size.endswith("MB were freed")
     assert len(three.reports()) == 3
-    assert first not in three.backfill("runs").stdout
+    assert first[:8] not in three.backfill("runs").stdout.replace(short_second, "").replace(short_last, "")
 
 
 def test_a_pruned_run_is_no_evidence_of_a_lost_ledger(three: Workspace) -> None:

@@ -46,7 +46,7 @@ def test_a_listed_row_succeeds_and_an_absent_one_stays_unknown(doubtful: Workspa
     """What the platform lists as sent is `succeeded reconciled`; absence proves nothing; keys are masked."""
     ended = doubtful.backfill("reconcile", "last")
 
-    run_id = doubtful.summary()["run_id"]
+    run_id = doubtful.short_id(doubtful.summary()["run_id"])
     assert (ended.exit_code, ended.stdout.splitlines()) == (
         3,
         [

@@ -203,6 +203,14 @@ class Workspace:
         """Return the folders of all reports, newest last."""
         return sorted(self.folder.glob("reports/*"))
 
+    def short_id(self, run_id: str) -> str:
+        """Return the prefix of a run's id, of 8 characters or more, that no other run of the ledger has now."""
+        others = {run["run_id"] for run in json.loads(self.backfill("runs", "--limit", "99", "--json").stdout)} - {
+            run_id
+        }
+        lengths = range(8, len(run_id) + 1)
+        return next(run_id[:n] for n in lengths if not any(other.startswith(run_id[:n]) for other in others))
+
     def outcomes(self) -> list[dict[str, str]]:
         """Return the rows of the newest outcome file."""
         return read_csv(self.reports()[-1] / "outcome.csv")

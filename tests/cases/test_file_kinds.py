@@ -257,13 +257,13 @@ def test_common_file_types(player: Player, name: str, data: str | bytes) -> None
 
 
 def test_files_that_are_not_read_are_listed(player: Player) -> None:
-    """`plan` and the log of a run name ignored files of the folder; a plan names the encodings."""
+    """`plan` and the log of a run name ignored files of the folder; a plan names encoding and delimiter."""
     files: dict[str, Content] = {"in/a.csv": csv_of([points(1, 10)]), "in/notes.txt": "x", "in/b.parquet": BALANCE}
     player.prepare(job("points", ["in"]), files)
     plan = json.loads(player.backfill("plan points").stdout)
     assert plan["ignored"] == ["in/notes.txt"]
     assert plan["inputs"] == [
-        {"file": "in/a.csv", "rows": 1, "encoding": "utf-8"},
-        {"file": "in/b.parquet", "rows": 1, "encoding": None},
+        {"file": "in/a.csv", "rows": 1, "encoding": "utf-8", "delimiter": ","},
+        {"file": "in/b.parquet", "rows": 1, "encoding": None, "delimiter": None},
     ]
     assert "ignored: in/notes.txt" in player.backfill("run points").stderr

@@ -17,19 +17,21 @@ EXECUTION: Mapping[str, object] = {
     "metrics_file": None,
 }  # fmt: skip
 
+RUN: Mapping[str, object] = {"resync": False, "all": False, "plan": None}
+
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param(["run", "orders"], {**EXECUTION, "job": "orders", "inputs": [], "resync": False}, id="run"),
+        pytest.param(["run", "orders"], {**EXECUTION, **RUN, "job": "orders", "inputs": []}, id="run"),
         pytest.param(
             [
                 *("run", "orders", "a.csv", "b.csv", "--date", "2026-02-28", "--until", "06:30"),
                 *("--limit", "10", "--config", "c"),
             ],
             {
-                **EXECUTION, "job": "orders", "inputs": ["a.csv", "b.csv"], "date": date(2026, 2, 28),
-                "until": time(6, 30), "limit": 10, "config": Path("c"), "resync": False,
+                **EXECUTION, **RUN, "job": "orders", "inputs": ["a.csv", "b.csv"], "date": date(2026, 2, 28),
+                "until": time(6, 30), "limit": 10, "config": Path("c"),
             },
             id="run-with-much",
         ),
@@ -57,7 +59,8 @@ EXECUTION: Mapping[str, object] = {
             ["plan", "orders"],
             {
                 "job": "orders", "inputs": [], "config": None, "date": None, "until": None, "limit": None,
-                "max_invalid": None, "json": False, "show_ids": False, "log_format": "console",
+                "max_invalid": None, "json": False, "show_ids": False, "save": None, "diff": False,
+                "log_format": "console",
             },
             id="plan",
         ),
@@ -70,11 +73,13 @@ EXECUTION: Mapping[str, object] = {
         pytest.param(["show", "X"], {"run": "X", "json": False, "config": None, "log_format": "console"}, id="show"),
         pytest.param(
             ["report", "X"],
-            {"run": "X", "format": None, "output": None, "config": None, "log_format": "console"}, id="report-as-it-is",
+            {"run": "X", "night": None, "format": None, "output": None, "config": None, "log_format": "console"},
+            id="report-as-it-is",
         ),
         pytest.param(
             ["report", "X", "--format", "html", "--output", "o"],
-            {"run": "X", "format": "html", "output": Path("o"), "config": None, "log_format": "console"}, id="report",
+            {"run": "X", "night": None, "format": "html", "output": Path("o"), "config": None, "log_format": "console"},
+            id="report",
         ),
     ],
 )  # fmt: skip
@@ -117,7 +122,7 @@ def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFix
     [
         pytest.param([], "the following arguments are required: COMMAND", id="no-command"),
         pytest.param(["send"], "invalid choice: 'send'", id="no-such-command"),
-        pytest.param(["run"], "the following arguments are required: JOB", id="no-job"),
+        pytest.param(["plan"], "the following arguments are required: JOB", id="no-job"),
         pytest.param(["resume"], "the following arguments are required: RUN", id="no-run"),
         pytest.param(["run", "a", "--until", "25:00"], "'25:00' is not a time such as 06:30", id="no-time"),
         pytest.param(["run", "a", "--until", "6:30"], "'6:30' is not a time such as 06:30", id="a-short-time"),

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.run.plan import Night, night_of
+from pipeline.run.plan import SendingTime, night_of
 from tests.moved_clock import NOON
 
 
@@ -16,4 +16,4 @@ def test_a_deadline_leaves_over_what_the_quota_cannot_send(minutes: int | None, 
     """400 requests at 5 per second take 80 s; in one minute 300 are sent, after the deadline none."""
     until = None if minutes is None else NOON + timedelta(minutes=minutes)
 
-    assert night_of(400, 5.0, NOON, until) == Night(NOON + timedelta(seconds=80), until, left)
+    assert night_of(400, 5.0, NOON, until) == SendingTime(NOON + timedelta(seconds=80), until, left)

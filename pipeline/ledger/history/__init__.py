@@ -8,7 +8,7 @@ Read in this order:
 3. `skipped_rows`: rows that share an outcome, many in one line of the ledger.
 4. `outcomes`: the outcome of each row, for reports.
 5. `origins`: which row of an earlier run a fixed row stands for.
-6. `rows_left`: how many rows of a run are not done, over its reruns and fixes.
+6. `run_counts`: rows of a run by status. `rows_left`: how many are not done, over its reruns and fixes.
 7. `totals`: the totals of agreements, over all runs.
 8. `prune`: deletes old runs. `slices`: short transactions for changes of all lines of a run.
 

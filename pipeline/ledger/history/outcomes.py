@@ -16,9 +16,10 @@ from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 
-# Statuses by severity, the worst last. Doubt is the worst: it must not be answered by sending something else.
-_SEVERITY = ("skipped", "succeeded", "unsent", "blocked", "invalid", "rejected", "unknown")
-_RANK = {status: rank for rank, status in enumerate(_SEVERITY)}
+SEVERITY = ("skipped", "succeeded", "unsent", "blocked", "invalid", "rejected", "unknown")
+"""Statuses by severity, the worst last. Doubt is the worst: it must not be answered by sending something else."""
+
+_RANK = {status: rank for rank, status in enumerate(SEVERITY)}
 _STATUS = {status.value: status for status in Status}
 # Rows of a page.
 _PAGE = 1000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.ledger.history.origins import RowId, first_origins_between
 from pipeline.ledger.history.outcomes import outcome_pages
-from pipeline.ledger.history.runs import with_numbers
+from pipeline.ledger.history.runs import parent_of, with_numbers
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.tables.outcome_page import OutcomePage
@@ -49,6 +49,14 @@ def followers(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]
     """Return the reruns and fixes of a run, and the reruns and fixes of those, oldest first."""
     found = connection.execute(_FOLLOWERS, {"run_no": run.run_no, "run_id": run.run_id})
     return with_numbers(connection, (run_no for (run_no,) in found))
+
+
+def family_of(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]:
+    """Return the run that a chain began with, its reruns and fixes, and theirs, oldest first."""
+    root = run
+    while (parent := parent_of(connection, root)) is not None:
+        root = parent
+    return [root, *followers(connection, root)]
 
 
 def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> Counter[Status]:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from itertools import repeat
 from typing import Any
 
 import orjson
@@ -15,6 +16,8 @@ from pipeline.model import Api, Export
 # The columns of a `RunRecord`. The column `act` is the phase.
 _COLUMNS = ", ".join({"phase": "act"}.get(f.name, f.name) for f in fields(RunRecord))
 
+# Characters of a short run id at least. They change each second.
+_SHORTEST_ID = 8
 # Whom an account name stands for, in any generation.
 _MERCHANT = "SELECT holder FROM accounts WHERE name = ? LIMIT 1"
 # The first number of a merchant in a generation.
@@ -38,6 +41,15 @@ ORDER BY coalesce(exit_code = 2 AND act = 'staging', 0) OR (
 _BY_PREFIX = f"SELECT {_COLUMNS} FROM runs WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_no LIMIT 2"
 # The runs with some numbers, oldest first.
 _WITH_NUMBERS = f"SELECT {_COLUMNS} FROM runs WHERE run_no IN (SELECT value FROM json_each(?)) ORDER BY run_no"
+_BY_ID = f"SELECT {_COLUMNS} FROM runs WHERE run_id = ?"
+# The runs for a day, oldest first.
+_ON_DAY = f"SELECT {_COLUMNS} FROM runs WHERE json_extract(options, '$.date') = ? ORDER BY run_no"
+# The ids that begin with a text.
+_IDS_FROM = "SELECT run_id FROM runs WHERE substr(run_id, 1, ?) = ?"
+# The last run of a job that completed and read its inputs itself. Reruns and fixes have a parent.
+_LAST_COMPLETED = f"""
+SELECT {_COLUMNS} FROM runs WHERE job = ? AND state = 'completed' AND parent IS NULL ORDER BY run_no DESC LIMIT 1
+"""
 # The newest runs, newest first.
 _RECENT = f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT ?"
 # The newest run of a job.
@@ -126,6 +138,31 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
         return _record(found[0])
     what = "is the beginning of more than one run's id" if found else "is no run in this ledger"
     raise SettingsError([f"RUN {wanted!r} {what}; `backfill runs` lists them"])
+
+
+def short_id(connection: sqlite3.Connection, run_id: str) -> str:
+    """Return the shortest prefix of a run's id, of 8 characters at least, that no other run's id has now."""
+    same_start = connection.execute(_IDS_FROM, (_SHORTEST_ID, run_id[:_SHORTEST_ID])).fetchall()
+    others = [other for (other,) in same_start if other != run_id]
+    prefixes = (run_id[:length] for length in range(_SHORTEST_ID, len(run_id)))
+    return next((prefix for prefix in prefixes if not any(map(str.startswith, others, repeat(prefix)))), run_id)
+
+
+def last_completed(connection: sqlite3.Connection, job: str) -> RunRecord | None:
+    """Return the last run of a job that completed, without reruns and fixes; None if there is none."""
+    line = connection.execute(_LAST_COMPLETED, (job,)).fetchone()
+    return None if line is None else _record(line)
+
+
+def parent_of(connection: sqlite3.Connection, run: RunRecord) -> RunRecord | None:
+    """Return the run that a run reruns or fixes; None if there is none, or if it was pruned."""
+    line = connection.execute(_BY_ID, (run.parent,)).fetchone()
+    return None if line is None else _record(line)
+
+
+def on_day(connection: sqlite3.Connection, day: str) -> list[RunRecord]:
+    """Return the runs for a day (YYYY-MM-DD), oldest first."""
+    return [_record(line) for line in connection.execute(_ON_DAY, (day,))]
 
 
 def with_numbers(connection: sqlite3.Connection, run_nos: Iterable[int]) -> list[RunRecord]:

@@ -12,6 +12,7 @@ Read in this order:
 4. `duplicates`: rows that come twice.
 5. `balances`, `unchanged_balances`: points. `states`, `sequence`: states. `refunds`. `recognition`: fixed rows.
 6. `rerun`: copies open rows of another run, instead of reading inputs.
+7. `changes`: compares a dry run with an earlier run.
 
 Imports `history`, `rules`, `store` and `records`.
 """

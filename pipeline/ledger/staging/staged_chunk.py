@@ -125,6 +125,10 @@ class StagedChunk:
         # Filtered rows do not show whether the mapping is right.
         counts.rows += len(self.decisions) - self.decisions.count(RowDecision.FILTERED)
         counts.invalid += len(self.faults)
+        bodies = self.parts.take(self.due_parts()).column("body").to_pylist()
+        counts.requests += len(bodies)
+        # JSON objects one after another can be read in one way only, so no mark is needed between them.
+        counts.bodies.update(b"".join(bodies))
         in_order = (self.faults[at] for at in sorted(self.faults))
         for kind, rows in Counter(map(_kind_of, in_order)).items():
             counts.faults.add(FaultKind(Status.INVALID, *kind), partial(self._first_with, kind, file), rows)

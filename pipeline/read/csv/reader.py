@@ -68,6 +68,11 @@ class CsvReader:
         """The encoding, as far as it is known from the part that was read."""
         return self._text.encoding
 
+    @property
+    def delimiter(self) -> str:
+        """The delimiter between cells, as detected or set."""
+        return self._form.delimiter
+
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows; see `Reader`."""
         for chunk in self._chunks():

@@ -54,6 +54,10 @@ class JsonLinesReader:
         self._chunk_rows = max(1, min(chunk_rows, _CELLS_OF_CHUNK // len(self.columns)))
 
     @property
+    def delimiter(self) -> None:
+        """None: an object names its cells."""
+
+    @property
     def encoding(self) -> str:
         """The encoding, as far as it is known from the part that was read."""
         return self._text.encoding

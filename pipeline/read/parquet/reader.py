@@ -33,6 +33,7 @@ class ParquetReader:
     """
 
     encoding: str | None = None
+    delimiter: str | None = None
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class WorkbookReader:
     """
 
     encoding: str | None = None
+    delimiter: str | None = None
 
     def __init__(
         self,
