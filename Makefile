@@ -36,6 +36,8 @@ INSTALL_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 # The time of all files in wheel and sdist where git knows no commit, as in an unpacked sdist: 2020-02-02.
 NO_COMMIT := 1580601600
 
+# Draws the diagrams of the documents.
+MERMAID     := 11.17.2
 PIP_TOOLS   := 7.6.2
 PIP_COMPILE := $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
@@ -59,6 +61,13 @@ demo: $(VENV)/runtime ## send the sample exports to a simulated platform, and sh
 demo-page: $(VENV)/runtime ## run the demo, and write its output into docs/demo.md
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh 2>&1 \
 		| $(VENV)/bin/python sample_data/demo_page.py docs/demo.md
+
+.PHONY: docs diagrams
+docs: $(VENV)/dev ## build the documentation site into build/docs/site; a warning is an error
+	$(VENV)/bin/python -m docs.site build/docs
+
+diagrams: $(VENV)/dev $(VENV)/browser $(VENV)/mermaid ## draw the diagrams of the documents into docs/diagrams/; needs npm
+	$(VENV)/bin/python -m docs.site.diagrams $(VENV)/mermaid/package/dist/mermaid.min.js
 
 test: $(VENV)/dev $(VENV)/browser $(VENV)/shells $(VENV)/orchestrators/ready $(VENV)/systemd ## set up .venv where the lock files ask for it, then check
 	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
@@ -134,6 +143,11 @@ $(VENV)/dev: $(VENV)/made requirements/dev.lock pyproject.toml
 	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
 	@$(INSTALL_PROJECT)
 	@touch $@ $(VENV)/runtime
+
+$(VENV)/mermaid: $(VENV)/made
+	@mkdir -p $@
+	@npm pack --silent --pack-destination $@ mermaid@$(MERMAID) >/dev/null
+	@tar -xzf $@/mermaid-$(MERMAID).tgz -C $@ package/dist/mermaid.min.js
 
 # The tests of report.html drive a browser.
 $(VENV)/browser: $(VENV)/made
