@@ -60,9 +60,20 @@ COMMANDS = (
     ("show", "nix"),
     ("run", "nix"),
     ("run", "orders", "missing.csv"),
+    ("plan", "orders", "--diff", "--save", "orders.plan"),
+    ("run", "--plan", "orders.plan", "-v"),
+    ("run", "--plan", "backfill.toml"),
+    ("run", "--all"),
+    ("report", "--night", "2025-11-20"),
+    ("report",),
+    ("runs", "-v", "-q"),
+    ("rnu",),
     ("run", "--report"),
     ("--help",),
-    *((command, "--help") for command in ("run", "plan", "rerun", "reconcile", "totals", "prune", "check", "simulate")),
+    *(
+        (command, "--help")
+        for command in ("run", "plan", "rerun", "reconcile", "totals", "prune", "check", "simulate", "completion")
+    ),
 )
 
 

@@ -13,7 +13,7 @@ from tests.notify.ends import AT, mail_server
 from tests.notify.loopback import smtp_server
 from tests.write.certificates import context_of, write_certificate
 
-MESSAGE = Message("backfill：任务 orders 已恢复正常", ("共 3 行", ".", "报告"))
+MESSAGE = Message("backfill：作业 orders 已恢复正常", ("共 3 行", ".", "报告"))
 
 
 def test_a_mail_arrives_with_subject_date_id_and_text() -> None:
@@ -28,12 +28,12 @@ def test_a_mail_arrives_with_subject_date_id_and_text() -> None:
     assert {name: str(mail[name]) for name in names} == {
         "From": "backfill@example.com",
         "To": "ops@example.com, data@example.com",
-        "Subject": "backfill：任务 orders 已恢复正常",
+        "Subject": "backfill：作业 orders 已恢复正常",
         "Date": "Wed, 01 May 2024 17:02:03 +0000",
         "Message-ID": "<01JD.1@example.com>",
         "Auto-Submitted": "auto-generated",
     }
-    assert mail.get_content().replace("\r\n", "\n") == "backfill：任务 orders 已恢复正常\n共 3 行\n.\n报告\n"
+    assert mail.get_content().replace("\r\n", "\n") == "backfill：作业 orders 已恢复正常\n共 3 行\n.\n报告\n"
 
 
 def test_a_password_travels_encrypted(tmp_path: Path) -> None:

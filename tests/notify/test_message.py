@@ -98,7 +98,7 @@ def test_a_message_about_a_run_that_did_not_start_has_its_error() -> None:
 def test_a_message_is_in_the_language_of_the_process() -> None:
     """A recovery in Chinese; statuses and ids stay as they are."""
     assert message_of(FINE) == Message(
-        "backfill：任务 orders 已恢复正常",
+        "backfill：作业 orders 已恢复正常",
         (
             "运行完成：所有行都已成功或已跳过。",
             f"运行 {RUN_ID}，日期 2024-05-01",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.language import Language, texts_in
 from pipeline.model import Status
 from pipeline.report import Night, NightRun, Summary, Tally, write_night
 
@@ -83,6 +84,16 @@ def test_a_night_without_rows_left_says_so(run_of: Callable[..., NightRun], tmp_
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Of 5 rows none is left." in page
     assert 'class="verdict none"' in page
+
+
+def test_the_page_is_in_the_language_of_the_process(night: Night, tmp_path: Path) -> None:
+    """Title, totals and verdicts are Chinese; ids stay as they are."""
+    with texts_in(Language.CHINESE):
+        write_night(tmp_path, night)
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    texts = ('<html lang="zh">', "2025-11-20 夜间汇总", "1,210 行中还有 1 行未完成。", "重跑 R2", "运行进行中。")
+    assert [text for text in texts if text not in page] == []
 
 
 def test_nothing_of_a_name_becomes_markup(run_of: Callable[..., NightRun], tmp_path: Path) -> None:
