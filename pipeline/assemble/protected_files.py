@@ -1,8 +1,10 @@
-"""Files that no command overwrites: inputs of any job, keys, the config and the ledger."""
+"""Files of the user: which ones no command overwrites, and how a new one appears whole or not at all."""
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -14,7 +16,7 @@ _Inode = tuple[int, int]
 
 
 class ProtectedFiles:
-    """The files that no report replaces. `inputs` are those of the command itself."""
+    """Inputs of any job, keys, the config and the ledger. `inputs` are those of the command itself."""
 
     def __init__(self, config: Config, ledger: Ledger, inputs: Iterable[str] = ()) -> None:
         self._config = config
@@ -51,6 +53,18 @@ class ProtectedFiles:
         for job, claimed in self._claimed.items():
             yield from ((f"an input of job {job}", path) for path in claimed.existing())
         yield from (("an input of an earlier run", Path(name)) for name in self._ledger.input_locations())
+
+
+@contextmanager
+def folder_beside(output: Path, option: str = "--output") -> Iterator[Path]:
+    """Make a folder beside a file that is to be written, and remove it at the end. `option` named the file."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # On the same file system, so that the file can be renamed into place.
+        with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
+            yield Path(folder)
+    except OSError as exc:
+        raise SettingsError([f"{option} {output}: {exc.strerror or exc}; choose a writable folder"]) from exc
 
 
 def inputs_among(ledger: Ledger, targets: Iterable[Path]) -> list[Path]:

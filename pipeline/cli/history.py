@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.cli.logs import log, set_up_logs
@@ -187,7 +186,7 @@ def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
 
 def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file if --output is a file."""
-    from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
+    from pipeline.assemble.protected_files import ProtectedFiles, folder_beside  # noqa: PLC0415
     from pipeline.assemble.reporting import RunReport, report_folder  # noqa: PLC0415
     from pipeline.assemble.totals import row_reader  # noqa: PLC0415
     from pipeline.language import language_of  # noqa: PLC0415
@@ -236,15 +235,3 @@ def _format_of(output: Path) -> str:
     if named not in _FORMATS:
         raise SettingsError([f"--output {output}: unknown suffix; use .{', .'.join(_FORMATS)}, or add --format"])
     return named
-
-
-@contextmanager
-def folder_beside(output: Path, option: str = "--output") -> Iterator[Path]:
-    """Make a folder beside a file that is to be written, and remove it at the end. `option` named the file."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        # On the same file system, so that the file can be renamed into place.
-        with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
-            yield Path(folder)
-    except OSError as exc:
-        raise SettingsError([f"{option} {output}: {exc.strerror or exc}; choose a writable folder"]) from exc
