@@ -1,8 +1,10 @@
-"""Files that no command overwrites: inputs of any job, keys, the config and the ledger."""
+"""Files of the user: which ones no command overwrites, and how a new one appears whole or not at all."""
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline.errors import SettingsError
 from pipeline.language import t
@@ -15,7 +17,7 @@ _Inode = tuple[int, int]
 
 
 class ProtectedFiles:
-    """The files that no report replaces. `inputs` are those of the command itself."""
+    """Inputs of any job, keys, the config and the ledger. `inputs` are those of the command itself."""
 
     def __init__(self, config: Config, ledger: Ledger, inputs: Iterable[str] = ()) -> None:
         self._config = config
@@ -57,6 +59,27 @@ class ProtectedFiles:
         for job, claimed in self._claimed.items():
             yield from ((t("an input of job {job}", job=job), path) for path in claimed.existing())
         yield from ((t("an input of an earlier run"), Path(name)) for name in self._ledger.input_locations())
+
+
+@contextmanager
+def folder_beside(output: Path, option: str = "--output") -> Iterator[Path]:
+    """Make a folder beside a file that is to be written, and remove it at the end. `option` named the file."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # On the same file system, so that the file can be renamed into place.
+        with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
+            yield Path(folder)
+    except OSError as exc:
+        raise SettingsError(
+            [
+                t(
+                    "{option} {output}: {reason}; choose a writable folder",
+                    option=option,
+                    output=output,
+                    reason=exc.strerror or exc,
+                )
+            ]
+        ) from exc
 
 
 def inputs_among(ledger: Ledger, targets: Iterable[Path]) -> list[Path]:

@@ -1,6 +1,7 @@
 """Plans in files: what `plan --save` writes, and what of it `run --plan` compares before it begins."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import fields, replace
 from datetime import date
 from hashlib import sha256
@@ -11,9 +12,13 @@ import orjson
 
 from pipeline.assemble.new_run import RunInputs
 from pipeline.assemble.platform import merchant_of
+from pipeline.assemble.protected_files import ProtectedFiles, folder_beside
 from pipeline.assemble.run_options import RunOptions
+from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.language import t
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.lease import this_process
 from pipeline.model import RowLimit
 from pipeline.read.find.remote import URI, shown_uri
 from pipeline.run.plan import Plan
@@ -50,16 +55,40 @@ def saved_plan(config: Config, name: str, made: Plan, inputs: RunInputs, options
     )
 
 
-def read_plan(path: Path) -> SavedPlan:
-    """Return the plan of a file. Raises SettingsError if it can't be read or is no plan."""
+def save_plan(output: Path, config: Config, made: Plan, saved: SavedPlan) -> None:
+    """Write a plan to a file; it appears whole or not at all. Raises SettingsError if that is not allowed."""
+    if output.is_dir():
+        raise SettingsError([t("--save {path}: that is a folder; name a file", path=output)])
+    ledger = Ledger(config.ledger_path, SystemClock(), this_process(), only_reads=True)
+    with closing(ledger):
+        inputs = [source.location for source in made.inputs]
+        ProtectedFiles(config, ledger, inputs).check([output], f"--save {output}", is_file=True)
+    with folder_beside(output, "--save") as folder:
+        pending = folder / output.name
+        pending.write_bytes(saved.as_json())
+        pending.replace(output)
+
+
+def read_plan(path: Path, job: str | None = None) -> SavedPlan:
+    """Return the plan of a file. Raises SettingsError if it can't be read, is no plan, or is one of another job."""
     try:
-        return SavedPlan.parse(path.read_bytes())
+        plan = SavedPlan.parse(path.read_bytes())
     except OSError as exc:
-        fault = exc.strerror or str(exc)
-    except ValueError:
-        fault = t("not a plan that this version of backfill saved")
-    raise SettingsError([t("--plan {path}: {fault}; make one with `backfill plan JOB --save FILE`",
-                           path=path, fault=fault)])  # fmt: skip
+        raise _refusal(path, exc.strerror or str(exc)) from exc
+    except ValueError as exc:
+        raise _refusal(path, t("not a plan that this version of backfill saved")) from exc
+    if job not in (None, plan.job):
+        raise SettingsError(
+            [t("--plan {path} is a plan of job {job}, not of {other}; leave JOB out",
+               path=path, job=plan.job, other=job)]
+        )  # fmt: skip
+    return plan
+
+
+def _refusal(path: Path, fault: str) -> SettingsError:
+    return SettingsError(
+        [t("--plan {path}: {fault}; make one with `backfill plan JOB --save FILE`", path=path, fault=fault)]
+    )
 
 
 def check_settings(plan: SavedPlan, config: Config) -> None:

@@ -2,13 +2,11 @@
 
 import argparse
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.cli.terminal.logs import log, set_up_logs
@@ -70,21 +68,20 @@ def runs(args: argparse.Namespace) -> int:
 
 
 def _as_dict(ledger: Ledger, run: RunRecord) -> dict[str, object]:
-    counts, left = _counts(ledger, run)
+    counts = ledger.counts(run)
     return {
         "run_id": run.run_id, "job": run.job, "date": run.options.get("date"), "api": run.api,
         "account": run.account, "state": _state(ledger, run), "exit_code": run.exit_code, "rows": counts.total(),
-        "left": left, "counts": {status.value: counts[status] for status in Status}, "started_at": run.started_at,
-        "finished_at": run.finished_at, "elapsed_s": round(run.elapsed_s, 3), "parent": run.parent,
+        "left": _left(ledger, run), "counts": {status.value: counts[status] for status in Status},
+        "started_at": run.started_at, "finished_at": run.finished_at, "elapsed_s": round(run.elapsed_s, 3),
+        "parent": run.parent,
     }  # fmt: skip
 
 
-def _counts(ledger: Ledger, run: RunRecord) -> tuple[Counter[Status], int]:
-    """Return the rows of a run by status, and how many neither it nor its reruns and fixes have done."""
-    counts = ledger.counts(run)
-    open_rows = counts.total() - counts[Status.SUCCEEDED] - counts[Status.SKIPPED]
-    # If every row is done, reruns and fixes need no look-up.
-    return counts, ledger.left(run).total() if open_rows and ledger.has_family(run) else open_rows
+def _left(ledger: Ledger, run: RunRecord) -> int:
+    """Count the rows of a run that neither it nor its reruns and fixes have done."""
+    # After exit code 0 every row is done.
+    return 0 if run.exit_code == 0 else ledger.left(run).total()
 
 
 def _print_runs(ledger: Ledger, found: Sequence[RunRecord]) -> None:
@@ -96,11 +93,12 @@ def _print_runs(ledger: Ledger, found: Sequence[RunRecord]) -> None:
              t("seconds"))  # fmt: skip
     print_line(_table_line(heads, widths))
     for run in found:
-        counts, left = _counts(ledger, run)
+        # To count by status takes longer, and the table has no use for it.
+        rows, left = ledger.rows(run), _left(ledger, run)
         cells = (
             ids[run.run_id], run.job, run.options.get("date") or "", _state(ledger, run),
-            "" if run.exit_code is None else str(run.exit_code), f"{counts.total():,}",
-            f"{counts.total() - left:,}", f"{left:,}", run.started_at[:19].replace("T", " "), f"{run.elapsed_s:.1f}",
+            "" if run.exit_code is None else str(run.exit_code), f"{rows:,}",
+            f"{rows - left:,}", f"{left:,}", run.started_at[:19].replace("T", " "), f"{run.elapsed_s:.1f}",
         )  # fmt: skip
         print_line(_table_line(cells, widths) + _parent(ledger, run))
 
@@ -144,7 +142,7 @@ def show(args: argparse.Namespace) -> int:
         summary, tally = summary_of(ledger, run, report_folder(config, run), read_row=row_reader(config))
         followers = _followers(ledger, run)
         short_id = ledger.short_id(run)
-        chain = () if args.json else _chain(ledger, run, summary.left)
+        chain = () if args.json else _chain(ledger, run)
     if state == _RUNNING:
         # Rows that wait or are in flight are no faults.
         summary = replace(summary, faults=summary.faults.without(Ending.INTERRUPTED))
@@ -162,7 +160,7 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chain(ledger: Ledger, run: RunRecord, left_of_run: int) -> Sequence[str]:
+def _chain(ledger: Ledger, run: RunRecord) -> Sequence[str]:
     """Return the tree of a run with its reruns and fixes, and what is left of the whole; nothing for a single run."""
     from pipeline.cli.run_tree import tree_lines  # noqa: PLC0415 - as in `show`
 
@@ -170,9 +168,8 @@ def _chain(ledger: Ledger, run: RunRecord, left_of_run: int) -> Sequence[str]:
     if len(family) == 1 and "resumed" not in run.options:
         return ()
     lines = tree_lines(family, run, ledger.counts, ledger.short_id)
-    # To count what is left of a run takes seconds if it has many rows.
-    left = left_of_run if family[0].run_id == run.run_id else ledger.left(family[0]).total()
-    end = t("left of the whole: {left} of {rows} rows", left=f"{left:,}", rows=f"{ledger.counts(family[0]).total():,}")
+    left, rows = ledger.left(family[0]).total(), ledger.rows(family[0])
+    end = t("left of the whole: {left} of {rows} rows", left=f"{left:,}", rows=f"{rows:,}")
     return (t("chain:"), *(f"  {line}" for line in lines), end)
 
 
@@ -187,7 +184,7 @@ def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
 
 def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file if --output is a file."""
-    from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
+    from pipeline.assemble.protected_files import ProtectedFiles, folder_beside  # noqa: PLC0415
     from pipeline.assemble.reporting import RunReport, report_folder  # noqa: PLC0415
     from pipeline.assemble.totals import row_reader  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
@@ -242,24 +239,3 @@ def _format_of(output: Path) -> str:
             ]
         )
     return named
-
-
-@contextmanager
-def folder_beside(output: Path, option: str = "--output") -> Iterator[Path]:
-    """Make a folder beside a file that is to be written, and remove it at the end. `option` named the file."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        # On the same file system, so that the file can be renamed into place.
-        with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
-            yield Path(folder)
-    except OSError as exc:
-        raise SettingsError(
-            [
-                t(
-                    "{option} {output}: {reason}; choose a writable folder",
-                    option=option,
-                    output=output,
-                    reason=exc.strerror or exc,
-                )
-            ]
-        ) from exc

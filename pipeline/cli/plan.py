@@ -3,10 +3,8 @@
 import argparse
 import os
 import shlex
-from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 
 import orjson
 
@@ -14,27 +12,21 @@ from pipeline.assemble.ledgers import config_path
 from pipeline.assemble.new_run import inputs_of, yesterday
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.plan import plan as make_plan
-from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.saved_plans import check_no_credentials, saved_plan
+from pipeline.assemble.saved_plans import check_no_credentials, save_plan, saved_plan
 from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
-from pipeline.cli.history import folder_beside
 from pipeline.cli.terminal.logs import log, set_up_logs
 from pipeline.cli.terminal.summary import first_of, pad, print_faults, print_json, print_line
 from pipeline.clock import SystemClock
-from pipeline.errors import SettingsError
 from pipeline.language import t
-from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import InputRecord
 from pipeline.ledger.staging.changes import ExportDifferences
-from pipeline.ledger.store.lease import this_process
 from pipeline.limits.window import most_per_second
 from pipeline.redact import shown_row
 from pipeline.run.input_columns import shown_columns
 from pipeline.run.plan import Plan, SendingTime, night_of
-from pipeline.run.saved_plan import SavedPlan
-from pipeline.settings import Config, secrets, warnings
+from pipeline.settings import secrets, warnings
 from pipeline.write.delivery import timestamp
 
 
@@ -54,7 +46,7 @@ def plan(args: argparse.Namespace) -> int:
     made = make_plan(config, args.job, args.inputs, options, system, show_ids=args.show_ids, compares=args.diff)
     if args.save:
         inputs = inputs_of(config, job, args.inputs, options, system)
-        _save(args.save, config, made, saved_plan(config, args.job, made, inputs, options))
+        save_plan(args.save, config, made, saved_plan(config, args.job, made, inputs, options))
     now = clock.now()
     until = args.until and deadline(args.until, job.timezone, now)
     night = night_of(made.to_send, most_per_second(job.limit_per_s), now.astimezone(job.timezone), until)
@@ -67,20 +59,6 @@ def plan(args: argparse.Namespace) -> int:
     if args.save and not args.json:
         print_line(t("saved; send it with `backfill run --plan {path}`", path=shlex.quote(str(args.save))))
     return made.exit_code
-
-
-def _save(output: Path, config: Config, made: Plan, saved: SavedPlan) -> None:
-    """Write a plan to a file; it appears whole or not at all."""
-    if output.is_dir():
-        raise SettingsError([t("--save {path}: that is a folder; name a file", path=output)])
-    ledger = Ledger(config.ledger_path, SystemClock(), this_process(), only_reads=True)
-    with closing(ledger):
-        inputs = [source.location for source in made.inputs]
-        ProtectedFiles(config, ledger, inputs).check([output], f"--save {output}", is_file=True)
-    with folder_beside(output, "--save") as folder:
-        pending = folder / output.name
-        pending.write_bytes(saved.as_json())
-        pending.replace(output)
 
 
 def _as_dict(job: str, made: Plan, night: SendingTime) -> dict[str, object]:

@@ -43,7 +43,6 @@ from pipeline.notify.notices import Notices
 from pipeline.report import OutcomeFormat, ReportFiles, Summary
 from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.exit_code import INTERRUPTED, JOB_IS_ACTIVE, USER_FAULT, worst_of
-from pipeline.run.saved_plan import SavedPlan
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
 
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     _check_words(args)
     if args.all:
         return _run_all(args, make_system)
-    plan = None if args.plan is None else _plan_for(args)
+    plan = None if args.plan is None else read_plan(args.plan, args.job)
     job = args.job if plan is None else plan.job
     with _command(args, make_system, job) as command:
         command.notices.expect(job, command.ledger)
@@ -89,16 +88,6 @@ def _refuse_with(option: str, given: Mapping[str, object], excluded: Sequence[st
     ]
     if faults:
         raise SettingsError(faults)
-
-
-def _plan_for(args: argparse.Namespace) -> SavedPlan:
-    plan = read_plan(args.plan)
-    if args.job not in (None, plan.job):
-        raise SettingsError(
-            [t("--plan {path} is a plan of job {job}, not of {other}; leave JOB out",
-               path=args.plan, job=plan.job, other=args.job)]
-        )  # fmt: skip
-    return plan
 
 
 def _run_all(args: argparse.Namespace, make_system: MakeSystem) -> int:

@@ -151,6 +151,10 @@ class Ledger:
         """Count the rows of a run by status."""
         return self._file.read(lambda c: run_counts.counts_of(c, run))
 
+    def rows(self, run: RunRecord) -> int:
+        """Count the rows of a run."""
+        return self._file.read(lambda c: run_counts.rows_of(c, run))
+
     def family(self, run: RunRecord) -> list[RunRecord]:
         """Return the run that a chain began with, its reruns and fixes, and theirs, oldest first."""
         return self._file.read(lambda c: rows_left.family_of(c, run))

@@ -43,9 +43,13 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "max_invalid": (Integral, str),
     "processes": (Integral,),
     "report": (str, os.PathLike),
+    "metrics_file": (str, os.PathLike),
+    "plan": (str, os.PathLike),
+    "save": (str, os.PathLike),
     "format": (str,),
     "resync": (bool,),
     "show_ids": (bool,),
+    "diff": (bool,),
     "new_keys": (bool,),
     "only": _WORDS,
     "code": _WORDS,
@@ -54,7 +58,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "environ": (Mapping,),
 }
 # None means for all others that the option is not given.
-_NEVER_NONE = ("job", "run", "format", "resync", "show_ids", "new_keys", "as_arrow")
+_NEVER_NONE = ("job", "run", "format", "resync", "show_ids", "diff", "new_keys", "as_arrow")
 
 
 def check(**arguments: object) -> None:
@@ -85,6 +89,7 @@ def run_options(
     report: str | os.PathLike[str] | None = None,
     format: str = OutcomeFormat.CSV,  # noqa: A002 - the option's name
     resync: bool = False,
+    metrics_file: str | os.PathLike[str] | None = None,
 ) -> RunOptions:
     """Return the options of a run, from arguments that were checked."""
     return RunOptions(
@@ -96,7 +101,15 @@ def run_options(
         report=None if report is None else Path(report).absolute(),
         outcome_format=OutcomeFormat(format),
         resync=resync,
+        metrics_file=None if metrics_file is None else Path(metrics_file).absolute(),
     )
+
+
+def refuse_with_plan(**others: object) -> None:
+    """Raise ValueError for the first of these arguments that was given: a saved plan has its own."""
+    for name, value in others.items():
+        if value is not None and value is not False:
+            raise ValueError(t("plan can't be used with {argument}; leave one out", argument=name))
 
 
 def checked_inputs(inputs: "Inputs | None") -> "tuple[Sequence[str], pa.Table | None]":

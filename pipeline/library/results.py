@@ -108,17 +108,19 @@ class PlanResult(Plan):
     - `job`: the job
     - `ends_at`: when sending would end at the quota, in the job's zone
     - `requests_left`: requests that `until` would leave over
+    - `saved`: the file that the plan was saved to, for `run(plan=...)`; None without `save`
     """
 
     job: str
     ends_at: datetime
     requests_left: int
+    saved: Path | None = None
 
     @classmethod
-    def of(cls, job: str, made: Plan, night: SendingTime) -> "PlanResult":
+    def of(cls, job: str, made: Plan, night: SendingTime, *, saved: Path | None = None) -> "PlanResult":
         """Return the plan of a job."""
         facts = {fact.name: getattr(made, fact.name) for fact in fields(Plan)}
-        return cls(**facts, job=job, ends_at=night.ends_at, requests_left=night.left)
+        return cls(**facts, job=job, ends_at=night.ends_at, requests_left=night.left, saved=saved)
 
     def _repr_html_(self) -> str:
         title = t("plan of job {job} (nothing was sent)", job=self.job)
@@ -133,10 +135,15 @@ class PlanResult(Plan):
         tables = [
             HtmlTable.of_counts("decision", self.counts),
             HtmlTable.of_counts("code", self.codes),
+            HtmlTable.of_counts("difference", self._differences()),
             HtmlTable(("source_file", "source_row", "code", "message"), faults),
             HtmlTable(("samples",), [(sample,) for sample in self.samples]),
         ]
         return page(title, [*filter(None, lines)], tables)
+
+    def _differences(self) -> Mapping[str, int]:
+        found = self.differences
+        return {} if found is None else {side: getattr(found, side).rows for side in ("new", "changed", "gone")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -179,8 +179,9 @@ class JobRuns:
         selection: Selection | None = None,
     ) -> RunRecord:
         """Send again the rows that a run left open."""
-        run = self.begin(parent=parent.run_id)
-        self.copy(run, parent, selection or Selection(OPEN))
+        chosen = selection or Selection(OPEN)
+        run = self.opens().begin(replace(self.new(parent.run_id), options=chosen.as_options()), self.owner)
+        self.copy(run, parent, chosen)
         return self.deliver(run, answers or {})
 
     def copy(self, run: RunLedger, parent: RunRecord, selection: Selection) -> int:

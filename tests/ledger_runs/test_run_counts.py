@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from pipeline.ledger.history.run_counts import DONE
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import NewRun, RunRecord, RunState
-from pipeline.model import Api, Export
+from pipeline.model import Api, Export, Status
 from pipeline.write.answers.verdict import Verdict
 from tests.ledger_runs.job_runs import LOST, ME, REFUSED, THROTTLED, JobRuns, NewJobRuns, Opens, conclude
 from tests.ledger_runs.staged_rows import balance, invalid, order, state, task
@@ -72,14 +73,15 @@ def rerun(new_job: NewJobRuns) -> RunRecord:
 def test_rows_are_counted_as_their_outcomes_are(
     make: Callable[[NewJobRuns], RunRecord], new_job: NewJobRuns, opens: Opens
 ) -> None:
-    """The counts by status are those of all outcomes, for runs of each kind and however they ended."""
+    """Rows in all, by status and left are those of all outcomes, for runs of each kind and however they ended."""
     ledger, made = opens(), make(new_job)
     run = ledger.find(made.run_id)
 
     expected = Counter(outcome.status for outcome in ledger.outcomes(run))
 
     assert expected
-    assert +ledger.counts(run) == expected
+    assert (+ledger.counts(run), ledger.rows(run)) == (expected, expected.total())
+    assert ledger.left(run) == Counter({status: rows for status, rows in expected.items() if status not in DONE})
 
 
 def begun(ledger: Ledger, run_id: str, job: str) -> RunRecord:
@@ -117,3 +119,19 @@ def test_a_family_begins_with_its_first_run(new_job: NewJobRuns, opens: Opens) -
 
     chain = [first.run_id, second.run_id, third.run_id]
     assert found == [chain, chain, chain, [other.run_id]]
+
+
+def test_what_a_rerun_has_done_is_left_in_no_run_of_its_family(new_job: NewJobRuns, opens: Opens) -> None:
+    """The first run keeps the rows that no rerun has finished, by their status in it."""
+    orders: JobRuns = new_job()
+    first = orders.run(order("A"), order("B"), order("C"), order("D"), answers={"B": LOST, "C": LOST, "D": REFUSED})
+    ledger = opens()
+    before = ledger.left(first)
+    second = orders.rerun(first, {"C": LOST})
+    between = [ledger.left(run) for run in (first, second)]
+    third = orders.rerun(second)
+
+    assert before == {Status.UNKNOWN: 2, Status.REJECTED: 1}
+    assert between == [{Status.UNKNOWN: 1, Status.REJECTED: 1}, {Status.UNKNOWN: 1}]
+    assert [ledger.left(run) for run in (first, second, third)] == [{Status.REJECTED: 1}, {}, {}]
+    assert [ledger.rows(run) for run in (first, second, third)] == [4, 2, 1]

@@ -15,9 +15,10 @@ from pipeline.cli.parser import build_parser
 from pipeline.errors import LedgerError, SettingsError, SourceError
 from pipeline.library import outcome, plan, rerun, resume, run, runs
 
-# Options that say how a command prints. A rerun and a resume keep the run's day.
+# Options that say how a command prints.
 PRINTING = {"help", "json", "no_progress", "log_format", "lang", "verbose", "quiet"}
-KEPT = {"rerun": {"date"}, "resume": {"date"}}
+# A rerun and a resume keep the run's day. For all jobs, a program has a loop, and decides which error ends it.
+LEFT_OUT = {"rerun": {"date"}, "resume": {"date"}, "run": {"all"}}
 
 
 def test_a_job_runs_from_python_and_its_outcome_is_a_frame(config: Path, orders: Path) -> None:
@@ -62,6 +63,57 @@ def test_a_plan_sends_nothing(config: Path, orders: Path) -> None:
     assert (made.to_send, made.requests_left, len(made.samples)) == (1, 1, 1)
     assert timedelta(0) < made.ends_at - datetime.now(UTC) < timedelta(minutes=1)
     assert not (config.parent / "state").exists()
+
+
+def test_a_saved_plan_is_sent_as_it_was_shown(config: Path, orders: Path, tmp_path: Path) -> None:
+    """`run` takes job and inputs from the file that `plan` saved; once the input changed, nothing is sent."""
+    made = plan(config, "orders", orders, save=tmp_path / "orders.plan.json", environ={})
+
+    result = run(config, plan=made.saved, environ={})
+    orders.write_text(orders.read_text(encoding="utf-8") + "A-3,T3,1.00\n", encoding="utf-8")
+
+    assert made.saved == tmp_path / "orders.plan.json"
+    assert (result.job, result.rows, result.counts["succeeded"]) == ("orders", 2, made.to_send)
+    with pytest.raises(SettingsError, match=r"orders\.csv changed since the plan was saved; nothing was sent"):
+        run(config, "orders", plan=made.saved, environ={})
+
+
+def test_a_saved_plan_excludes_arguments_of_its_own(
+    config: Path, orders: Path, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Inputs, day and limit are the plan's, also the job; a table can't be saved with a plan."""
+    path = tmp_path / "orders.plan.json"
+    plan(config, "orders", orders, save=path, environ={})
+
+    with pytest.raises(ValueError, match="plan can't be used with inputs; leave one out"):
+        run(config, inputs=orders, plan=path, environ={})
+    with pytest.raises(ValueError, match="plan can't be used with limit; leave one out"):
+        run(config, plan=path, limit=0, environ={})
+    with pytest.raises(SettingsError, match=r"is a plan of job orders, not of points; leave JOB out"):
+        run(config, "points", plan=path, environ={})
+    with pytest.raises(TypeError, match="job must be str, not NoneType"):
+        run(config, environ={})
+    with pytest.raises(ValueError, match="save can't be used with a table; write it to a file first"):
+        plan(config, "orders", frame, save=path, environ={})
+    with pytest.raises(SettingsError, match=r"--save .*: orders\.csv is an input of this run and is not overwritten"):
+        plan(config, "orders", orders, save=orders, environ={})
+
+
+def test_a_plan_has_the_differences_from_the_last_run(config: Path, orders: Path) -> None:
+    """`diff` counts new, changed and gone rows by request key; the notebook's table has them."""
+    run(config, "orders", orders, environ={})
+    orders.write_text("out_biz_no,trade_no,trade_amount\nA-1,T1,12.50\nA-3,T3,1.00\n", encoding="utf-8")
+
+    made = plan(config, "orders", orders, diff=True, environ={})
+
+    assert made.differences is not None
+    found = made.differences
+    assert (found.new.rows, found.changed.rows, found.gone.rows) == (1, 0, 1)
+    assert (
+        "<th>difference</th><th>rows</th></tr></thead><tbody><tr><td>new</td><td>1</td></tr>"
+        in made._repr_html_().replace("\n", "")
+    )
+    assert plan(config, "orders", orders, environ={}).differences is None
 
 
 def test_past_runs_are_listed_newest_first(config: Path, orders: Path) -> None:
@@ -136,7 +188,7 @@ def test_each_option_of_a_command_is_a_parameter(function: object) -> None:
     name = function.__name__  # type: ignore[attr-defined]
     parameters = set(inspect.signature(function).parameters)  # type: ignore[arg-type]
 
-    assert options_of(build_parser(), name) - PRINTING - KEPT.get(name, set()) - parameters == set()
+    assert options_of(build_parser(), name) - PRINTING - LEFT_OUT.get(name, set()) - parameters == set()
 
 
 def options_of(parser: ArgumentParser, command: str) -> set[str]:

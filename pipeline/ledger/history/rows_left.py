@@ -2,19 +2,20 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
+from itertools import islice
 
 from pipeline.ledger.history.origins import RowId, first_origins_between
-from pipeline.ledger.history.outcomes import outcome_pages
+from pipeline.ledger.history.run_counts import open_rows, rows_of
 from pipeline.ledger.history.runs import parent_of, with_numbers
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
-from pipeline.tables.outcome_page import OutcomePage
 
 # Called now and then during a long operation.
 Tick = Callable[[], None]
 
-DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
+# Rows that are looked up at once.
+_BATCH = 1000
 # What a run did for a row of the first run: nothing, all of its rows for it are done, or not all. Several rows of one
 # run may stand for the same row.
 _NOTHING, _ALL, _NOT_ALL = range(3)
@@ -63,10 +64,11 @@ def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda:
     """Count the rows of a run that are left, by their status in it; `tick` is called now and then."""
     done = DoneRows(connection, run, tick) if has_family(connection, run) else None
     left: Counter[Status] = Counter()
-    for first, page in _pages(connection, run, tick):
-        open_rows = [first + at for at, status in enumerate(page.status) if status not in DONE]
-        is_done = done.among(first, first + len(page) - 1) if done is not None and open_rows else ()
-        left.update(page.status[row_no - first] for row_no in open_rows if row_no not in is_done)
+    rows = open_rows(connection, run)
+    while batch := dict(islice(rows, _BATCH)):
+        tick()
+        is_done = done.among(batch) if done is not None else ()
+        left.update(status for row_no, status in batch.items() if row_no not in is_done)
     return left
 
 
@@ -79,15 +81,14 @@ class DoneRows:
         self._run = run
         self._of_runs: dict[int, bytearray] = {}
 
-    def among(self, first: int, last: int) -> set[int]:
-        """Return the numbers of the done rows, from `first` to `last`."""
-        origins = first_origins_between(self._connection, self._run, first, last)
-        itself = ((row_no, (self._run.run_no, row_no)) for row_no in range(first, last + 1) if row_no not in origins)
-        return {row_no for row_no, origin in (*origins.items(), *itself) if self._is_done(origin)}
+    def among(self, row_nos: Collection[int]) -> set[int]:
+        """Return the numbers of those rows that are done, of one row at least."""
+        origins = first_origins_between(self._connection, self._run, min(row_nos), max(row_nos))
+        return {row_no for row_no in row_nos if self._is_done(origins.get(row_no, (self._run.run_no, row_no)))}
 
     def holds(self, row_no: int) -> bool:
         """Return whether a row is done."""
-        return row_no in self.among(row_no, row_no)
+        return bool(self.among([row_no]))
 
     def _is_done(self, origin: RowId) -> bool:
         run_no, row_no = origin
@@ -111,21 +112,19 @@ def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> 
 
 def _done_by(connection: sqlite3.Connection, run: RunRecord, root: int, tick: Tick) -> bytearray:
     """Return what a run did for the rows of `root`, the number of the first run of its family, a byte a row."""
-    found = bytearray()
-    for first, page in _pages(connection, run, tick):
-        origins = first_origins_between(connection, run, first, first + len(page) - 1)
-        for row_no, status in enumerate(page.status, first):
-            run_no, at = origins.get(row_no, (run.run_no, row_no))
+    rows = rows_of(connection, run)
+    own = bytearray([_ALL]) * (rows + 1)
+    for row_no, _ in open_rows(connection, run):
+        own[row_no] = _NOT_ALL
+    found = bytearray(own if run.run_no == root else b"")
+    for first in range(1, rows + 1, _BATCH):
+        tick()
+        origins = first_origins_between(connection, run, first, first + _BATCH - 1)
+        for row_no, (run_no, at) in origins.items():
+            if run.run_no == root:
+                # It stands for another row.
+                found[row_no] = _NOTHING
             if run_no == root:
                 found.extend(bytes(max(0, at + 1 - len(found))))
-                found[at] = max(found[at], _ALL if status in DONE else _NOT_ALL)
+                found[at] = max(found[at], own[row_no])
     return found
-
-
-def _pages(connection: sqlite3.Connection, run: RunRecord, tick: Tick) -> Iterator[tuple[int, OutcomePage]]:
-    """Yield the outcomes of a run in pages, with the number of the first row of each."""
-    first = 1
-    for page in outcome_pages(connection, run):
-        tick()
-        yield first, page
-        first += len(page)
