@@ -64,6 +64,9 @@ class ProgressCalls:
 
     def entered(self, phase: ProgressPhase) -> None:
         """Note whether the run sends: rows are counted while it reads, outcomes while it sends."""
+        if self._sends:
+            # The last tick may have come before the last outcome.
+            self._call(Phase.DELIVERING)
         self._sends = phase is ProgressPhase.SENDING
 
     def tick(self) -> None:
