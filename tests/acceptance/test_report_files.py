@@ -206,7 +206,7 @@ def test_the_page_of_a_run_names_its_reruns(workspace: Workspace) -> None:
 
 
 def test_a_page_by_itself_names_the_file_in_the_report_of_the_run(workspace: Workspace) -> None:
-    """`report --output FILE.html` tells to fix the file in the report of the run, as nothing else is written."""
+    """`report --output FILE.html` names the file to fix in the report of the run, as nothing else is written."""
     workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
     workspace.backfill("run", "orders")
 
