@@ -36,6 +36,7 @@ class RunReport:
 
     - `read_row`: reads the agreements of invalid rows
     - `job`: the run's job, whose settings the page shows; None if the config no longer has it
+    - `named`: the folder that summary and page name, if only one file of `folder` is kept
     """
 
     ledger: Ledger
@@ -43,6 +44,7 @@ class RunReport:
     outcome_format: OutcomeFormat | None
     read_row: ReadRow = no_agreement
     job: Job | None = None
+    named: Path | None = None
 
     def prepare(self) -> Path:
         """Make the report's folder and return it. Raises SettingsError if that fails."""
@@ -51,6 +53,7 @@ class RunReport:
 
     def write(self, run: RunRecord, tick: Callable[[], None] = lambda: None) -> ReportFiles:
         """Write the report from the ledger; keep files that a run has read. Calls `tick` between pages."""
+        named = self.named or self.folder
         return write_report(
             self.folder,
             outcome_format=self.outcome_format,
@@ -58,7 +61,7 @@ class RunReport:
             job=run.job,
             outcomes=_ticking(self.ledger.outcome_pages(run), tick),
             columns={source.file_no: source.columns for source in self.ledger.inputs(run)},
-            summarise=lambda tally: summarise(self.ledger, run, self.folder, tally, tick, read_row=self.read_row),
+            summarise=lambda tally: summarise(self.ledger, run, named, tally, tick, read_row=self.read_row),
             mark=self.ledger.marks(run),
             context=page_context(self.ledger, run, self.job),
             kept=inputs_among(self.ledger, (self.folder / name for name in report_names(self.outcome_format))),

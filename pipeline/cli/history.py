@@ -219,7 +219,7 @@ def report(args: argparse.Namespace) -> int:
             return 0
         protected.check([args.output], f"--output {args.output}", is_file=True)
         with folder_beside(args.output) as folder:
-            files = report_in(folder).write(run)
+            files = report_in(folder, named=report_folder(config, run)).write(run)
             (files.outcome or folder / "report.html").replace(args.output)
         print_line(str(args.output))
     return 0

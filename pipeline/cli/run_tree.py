@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.language import t
+from pipeline.language import counted, t
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 
@@ -39,8 +39,11 @@ def _described(run: RunRecord, counts: Counter[Status]) -> str:
     left = counts.total() - sum(counts[status] for status in _DONE)
     kind = t("rerun") if run.is_rerun else t("fix") if run.parent else t("run")
     state = run.state or t("not ended")
-    text = t(
-        "{kind} {state}: {rows} rows, {left} left", kind=kind, state=state, rows=f"{counts.total():,}", left=f"{left:,}"
-    )
+    text = counted(
+        counts.total(),
+        "{kind} {state}: 1 row, {left:,} left",
+        "{kind} {state}: {count:,} rows, {left:,} left",
+        kind=kind, state=state, left=left,
+    )  # fmt: skip
     resumed = run.options.get("resumed", 0)
     return text + (t(", resumes: {times}", times=resumed) if resumed else "")

@@ -1,7 +1,7 @@
 """The end of a run in words, and the next steps: a sentence and a command for each."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pipeline.language import counted, later, t
@@ -75,7 +75,19 @@ def next_steps(summary: Summary, tally: Tally) -> list[Step]:
             workbook=WORKBOOK_NAME,
         )
         steps.append(Step(text, _command("run", summary.job, f"{summary.report}/{CSV_NAME}")))
-    return steps
+    return [replace(step, text=_done_elsewhere(summary, tally) + step.text) for step in steps[:1]] + steps[1:]
+
+
+def _done_elsewhere(summary: Summary, tally: Tally) -> str:
+    """Return a sentence on rows that reruns and fixes of a finished run have done; empty if there are none."""
+    done = sum(tally.counts[status] for status in (*_OPEN, Status.INVALID, Status.REJECTED)) - summary.left
+    if summary.state != "completed" or done <= 0:
+        return ""
+    return counted(
+        done,
+        "Reruns and fixes have done 1 of these rows; it is not sent again. ",
+        "Reruns and fixes have done {count:,} of these rows; they are not sent again. ",
+    )
 
 
 def _continue(summary: Summary, tally: Tally) -> list[Step]:

@@ -36,7 +36,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        advice = t("name it with --config or BACKFILL_CONFIG, or write an example with `backfill simulate --keys DIR`")
+        advice = t("name it with --config or BACKFILL_CONFIG, or write one to start from with `backfill init DIR`")
         raise SettingsError(
             [t("{path}: no config file at {absolute}; {advice}", path=path, absolute=path.absolute(), advice=advice)]
         ) from None

@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=8700, help=t("listen on this port of 127.0.0.1 (8700; 0: a free one)")
     )
-    parser.add_argument("--faults", type=Path, metavar="FILE", help=t("TOML file of faults to inject"))
+    parser.add_argument(
+        "--faults", type=Path, metavar="FILE", help=t("TOML file of faults to inject (docs/how-to/try-faults.md)")
+    )
     parser.add_argument("--journal", type=Path, metavar="FILE", help=t("append one JSON line for each request"))
     parser.add_argument("--keys", type=Path, metavar="DIR", help=t("write a config and the client's test keys there"))
     parser.add_argument("--points-rate", type=int, default=5, metavar="N", help=t("points requests per second (5)"))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.errors import SettingsError
-from pipeline.language import t
+from pipeline.language import Language, language_in_use, t
 from pipeline.simulator import write_client_keys
 from pipeline.starter.samples import write_balances, write_orders, write_states, write_tasks
 
@@ -12,9 +12,10 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _OWNER_ONLY = 0o600
 
 
-def _text(name: str) -> Callable[[Path], None]:
+def _text(name: str, chinese: str | None = None) -> Callable[[Path], None]:
     def write(path: Path) -> None:
-        path.write_bytes((_TEMPLATES / name).read_bytes())
+        template = chinese if chinese and language_in_use() is Language.CHINESE else name
+        path.write_bytes((_TEMPLATES / template).read_bytes())
         path.chmod(_OWNER_ONLY)
 
     return write
@@ -22,8 +23,8 @@ def _text(name: str) -> Callable[[Path], None]:
 
 # Writers by path within the folder.
 _FILES: Mapping[str, Callable[[Path], None]] = {
-    "backfill.toml": _text("backfill.toml"),
-    "README.md": _text("README.md"),
+    "backfill.toml": _text("backfill.toml", "backfill.zh.toml"),
+    "README.md": _text("README.md", "README.zh.md"),
     ".gitignore": _text("gitignore"),
     "exports/orders.csv": write_orders,
     "exports/tasks.parquet": write_tasks,

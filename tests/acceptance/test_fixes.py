@@ -125,10 +125,20 @@ def test_show_lists_the_reruns_and_fixes_of_a_run(spoiled: Workspace) -> None:
     assert (as_json["reruns"], as_json["fixes"], as_json["left"]) == ([rerun], [fix], 0)
     lines = [line.split("  ")[-1] for line in text.splitlines()[-4:]]
     assert lines == [
-        "run completed: 3 rows, 2 left *", "rerun completed: 1 rows, 0 left", "fix completed: 1 rows, 0 left",
+        "run completed: 3 rows, 2 left *", "rerun completed: 1 row, 0 left", "fix completed: 1 row, 0 left",
         "left of the whole: 0 of 3 rows",
     ]  # fmt: skip
     assert "rows_to_fix" not in text
+
+
+def test_show_says_how_many_rows_of_the_next_steps_are_done(spoiled: Workspace) -> None:
+    """After a rerun of one of two rows, the steps of the first run say that one is done, and not sent again."""
+    spoiled.backfill("rerun", "last", "--only", "rejected")
+    first = spoiled.reports()[0].name
+
+    text = spoiled.backfill("show", first).stdout
+
+    assert "  Reruns and fixes have done 1 of these rows; it is not sent again. " in text
 
 
 def test_the_same_fixes_run_twice_are_sent_once(spoiled: Workspace) -> None:

@@ -1,5 +1,7 @@
 """`backfill init`: a folder in which all commands work at once."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,24 @@ def test_the_new_folder_has_nothing_to_fix(started: Workspace) -> None:
     result = started.backfill("check")
 
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_the_new_folder_is_in_the_language_of_the_command(workspace: Workspace) -> None:
+    """With `--lang zh`, README and comments are Chinese; commands and settings are those of the English folder."""
+    for language in ("en", "zh"):
+        assert workspace.backfill("--lang", language, "init", language).exit_code == 0
+
+    english, chinese = (
+        (Path(folder, "backfill.toml").read_text("utf-8"), Path(folder, "README.md").read_text("utf-8"))
+        for folder in ("en", "zh")
+    )
+    assert tomllib.loads(chinese[0]) == tomllib.loads(english[0])
+    assert [line.startswith("#") for line in chinese[0].splitlines()] == [
+        line.startswith("#") for line in english[0].splitlines()
+    ]
+    commands = re.compile(r"(?m)^backfill [^#\n]+(?<! )")
+    assert commands.findall(chinese[1]) == commands.findall(english[1])
+    assert ("每个商户一个" in chinese[0], "## 试用" in chinese[1]) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,17 @@ def test_the_page_of_a_run_names_its_reruns(workspace: Workspace) -> None:
     assert f"Reruns: {rerun.name}" in (workspace.folder / "page.html").read_text()
 
 
+def test_a_page_by_itself_names_the_file_in_the_report_of_the_run(workspace: Workspace) -> None:
+    """`report --output FILE.html` names the file to fix in the report of the run, as nothing else is written."""
+    workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
+    workspace.backfill("run", "orders")
+
+    workspace.backfill("report", "last", "--output", str(workspace.folder / "sent" / "page.html"))
+
+    page = (workspace.folder / "sent" / "page.html").read_text()
+    assert f"backfill run orders {workspace.reports()[-1] / 'rows_to_fix.csv'}</code>" in page
+
+
 def test_the_page_is_in_the_chosen_language(workspace: Workspace) -> None:
     """With LC_ALL=zh_CN.UTF-8, or with --lang zh, `run` and `report` write a Chinese page."""
     workspace.export("orders.csv", [order(1)])

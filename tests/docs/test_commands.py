@@ -121,6 +121,9 @@ def run(line: str, simulator: Simulator, chdir: Callable[[Path], None]) -> int:
             write_client_keys(Path(folder) / "keys")
             Path(folder, "backfill.toml").write_text(client_config(simulator.url), encoding="utf-8")
             return 0
+        case ["backfill", "simulate", "--faults", file, "&"]:
+            simulator.set_faults(load_faults(Path(file)))
+            return 0
         case ["backfill", *rest]:
             return main(rest)
         case ["cd", folder]:

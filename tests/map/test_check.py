@@ -105,9 +105,9 @@ def test_minimal_rules_are_valid(rules: Rules, export: Export) -> None:
             Export.ORDERS,
             {"constants": {"partner_id": "2.088E+15"}},
             [
-                'constants: partner_id (a constant) "2***5" (9 characters) is in scientific notation, so digits may '
-                'be lost: export the column as text; if codes really look like this, set suspicious_ids = "send" in '
-                "the job"
+                'constants: partner_id (a constant) "2***5" (9 characters) is in scientific notation, or a '
+                "workbook's number of over 15 digits, so digits may be lost: export the column as text; "
+                'if codes really look like this, set suspicious_ids = "send" in the job'
             ],
             id="rounded-constant",
         ),

@@ -57,7 +57,7 @@ def test_a_missing_config_is_reported_with_advice(tmp_path: Path) -> None:
 
     assert faults(path) == [
         f"{path}: no config file at {path}; name it with --config or BACKFILL_CONFIG, "
-        "or write an example with `backfill simulate --keys DIR`"
+        "or write one to start from with `backfill init DIR`"
     ]
 
 

@@ -82,8 +82,10 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
     ]
     if faults:
         there = shown_headings(list(map(trimmed, columns)))
+        advice = t(". Give each field its column in [jobs.NAME.columns], or a value in [jobs.NAME.constants]")
         raise SourceError(
             t("{name}: {faults}. The file has these columns: {there}", name=name, faults="; ".join(faults), there=there)
+            + (advice if any(_missing_fields(rules, columns, found)) else "")
         )
 
 
@@ -94,6 +96,7 @@ class _Found:
         headings = Headings(columns)
         self.fields, self.unclear_fields = _find(headings, _columns_of_fields(rules, columns))
         self.filter, self.unclear_filter = _find(headings, ((column, column) for column in rules.filter))
+        self.fed = {*self.fields, *self.unclear_fields}
 
 
 class UsedColumns:
@@ -190,9 +193,8 @@ def _parts_of_biz_data(export: Export, columns: Sequence[str]) -> dict[str, str]
 
 def _missing(rules: MappingRules, columns: Sequence[str], found: _Found) -> Iterator[str]:
     """Yield what the job needs and the columns lack."""
-    fed = {*found.fields, *found.unclear_fields}
     for name, column in rules.columns.items():
-        if name not in fed:
+        if name not in found.fed:
             yield t(
                 'there is no column "{column}" for {name}{hint}',
                 column=column,
@@ -206,11 +208,11 @@ def _missing(rules: MappingRules, columns: Sequence[str], found: _Found) -> Iter
                 column=column,
                 hint=_nearest_shown(column, columns),
             )
-    yield from _missing_fields(rules, columns, fed)
+    yield from _missing_fields(rules, columns, found)
 
 
-def _missing_fields(rules: MappingRules, columns: Sequence[str], found: set[str]) -> Iterator[str]:
-    fed = {*found, *rules.columns, *rules.constants, *(name for name, _, _ in _brand(rules))}
+def _missing_fields(rules: MappingRules, columns: Sequence[str], found: _Found) -> Iterator[str]:
+    fed = {*found.fed, *rules.columns, *rules.constants, *(name for name, _, _ in _brand(rules))}
     fed |= {name.partition(".")[0] for name in fed}  # a part of biz_data feeds biz_data
     for names in required_fields(rules.export):
         if fed.isdisjoint(names):

@@ -31,6 +31,11 @@ def refuse_scientific(text: str) -> str:
     """Return a text as it is; raise Unreadable for a number in scientific notation."""
     if _SCIENTIFIC.fullmatch(text):
         raise Unreadable(
-            t("is in scientific notation, so digits may be lost: {advice}", advice=t(_ADVICE)), "rounded", ROUNDED
+            t(
+                "is in scientific notation, or a workbook's number of over 15 digits, so digits may be lost: {advice}",
+                advice=t(_ADVICE),
+            ),
+            "rounded",
+            ROUNDED,
         )
     return text

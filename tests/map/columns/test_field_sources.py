@@ -12,6 +12,7 @@ from pipeline.model import Export, Payload
 
 Rules = Callable[..., MappingRules]
 
+ADVICE = ". Give each field its column in [jobs.NAME.columns], or a value in [jobs.NAME.constants]"
 TASK_COLUMNS = ("out_biz_no", "agreement_no", "user_id", "partner_id", "biz_time", "task_name")
 
 
@@ -89,7 +90,7 @@ def test_enough_columns_pass(rules: Rules, export: Export, columns: tuple[str, .
             {},
             'rows.csv: no column or constant feeds biz_time; did you mean "biz_tme"?; '
             "no column or constant feeds user_id or open_id. "
-            "The file has these columns: out_biz_no, agreement_no, partner_id, biz_tme, task_name",
+            "The file has these columns: out_biz_no, agreement_no, partner_id, biz_tme, task_name" + ADVICE,
             id="missing-fields",
         ),
         pytest.param(
@@ -140,21 +141,21 @@ def test_enough_columns_pass(rules: Rules, export: Export, columns: tuple[str, .
             TASK_COLUMNS[:-1],
             {"defaults": {"task_name": "签到"}},
             "rows.csv: no column or constant feeds task_name; a default only fills empty cells. "
-            f"The file has these columns: {', '.join(TASK_COLUMNS[:-1])}",
+            f"The file has these columns: {', '.join(TASK_COLUMNS[:-1])}" + ADVICE,
             id="a-default-is-no-column",
         ),
         pytest.param(
             ("\ufeffout_biz_n", *TASK_COLUMNS[1:]),
             {},
             'rows.csv: no column or constant feeds out_biz_no; did you mean "out_biz_n"?. '
-            f"The file has these columns: out_biz_n, {', '.join(TASK_COLUMNS[1:])}",
+            f"The file has these columns: out_biz_n, {', '.join(TASK_COLUMNS[1:])}" + ADVICE,
             id="nearest-without-what-is-around-it",
         ),
         pytest.param(
             ("A-1", "2088000000000001", "x" * 50),
             {"constants": dict.fromkeys(TASK_COLUMNS[:-1], "c")},
             "rows.csv: no column or constant feeds task_name. "
-            'The file has these columns: A-1, "2***1" (16 characters), "x***x" (50 characters)',
+            'The file has these columns: A-1, "2***1" (16 characters), "x***x" (50 characters)' + ADVICE,
             id="data-in-place-of-a-header",
         ),
     ],
