@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from tempfile import TemporaryFile
 from typing import Any
@@ -78,12 +78,12 @@ class BackfillCommand:
     """
 
     job: str
-    inputs: Sequence[str] = ()
+    inputs: Sequence[str] = field(default=(), repr=False)
     date: str | None = None
     config: str | None = None
     until: str | None = None
     outcome_format: str = "csv"
-    options: Sequence[str] = ()
+    options: Sequence[str] = field(default=(), repr=False)
     program: str = "backfill"
     _process: "subprocess.Popen[str] | None" = None
     _is_stopped: bool = False

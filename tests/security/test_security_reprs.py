@@ -40,13 +40,15 @@ PRIVATE = {
 }  # fmt: skip
 # File names, as reports show them, and names of fields.
 SHOWABLE = {"pipeline.report.summary.Summary.inputs", "pipeline.run.input_columns.InputColumns.constants"}
+# Modules without rows of users, and those that need Airflow or Dagster, which have an environment of their own.
+APART = ("pipeline.simulator", "pipeline.__main__", "pipeline.orchestrators.airflow", "pipeline.orchestrators.dagster")
 AT = datetime(2025, 11, 20, tzinfo=UTC)
 ROW = order(1, user_id=USER, agreement_no=IDS[3], trade_no=IDS[1], ext_info=orjson.dumps({"card": IDS[2]}).decode())
 
 
 def own_classes() -> Iterator[type]:
     for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
-        if not module.name.startswith(("pipeline.simulator", "pipeline.__main__")):
+        if not module.name.startswith(APART):
             found = vars(importlib.import_module(module.name)).values()
             yield from (one for one in found if isinstance(one, type) and one.__module__ == module.name)
 

@@ -66,7 +66,9 @@ def faults(tree: ast.AST) -> Iterator[str]:
 
 ALLOWED_MODULES = {
     # The process writes and reads this file alone: it has no name, and ends with the process.
-    "staging.py": ["pickle"],
+    "ledger/staging/staging.py": ["pickle"],
+    # It starts the command, with words that are never joined to a line for a shell.
+    "orchestrators/command.py": ["subprocess"],
 }
 # Methods of SQLite connections that begin like a forbidden call.
 ALLOWED_METHODS = {"execute", "executemany", "executescript"}
@@ -105,4 +107,4 @@ def test_no_module_has_a_forbidden_thing(path: Path) -> None:
     """No module reads XML, YAML or pickles, runs code or programs from data, or turns TLS verification off."""
     found = list(faults(ast.parse(path.read_text(encoding="utf-8"))))
 
-    assert found == ALLOWED_MODULES.get(path.name, [])
+    assert found == ALLOWED_MODULES.get(path.relative_to(SOURCES[0].parent).as_posix(), [])
