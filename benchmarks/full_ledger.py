@@ -16,9 +16,9 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.assemble.new_run import RunInputs, new_run, opener_of, rules_of, yesterday
-from pipeline.assemble.opening import open_config
-from pipeline.assemble.platform import merchant_of
+from pipeline.assemble.parts.new_run import RunInputs, new_run, opener_of, rules_of, yesterday
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.platform import merchant_of
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import DeliveryState, RunState

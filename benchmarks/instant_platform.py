@@ -15,10 +15,10 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.assemble.runner import Runner
-from pipeline.assemble.system import System
 from pipeline.clock import SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import this_process

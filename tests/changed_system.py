@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.system import System
 from pipeline.cli import run
 from pipeline.cli.main import Command, find_command
 

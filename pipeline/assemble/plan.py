@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.assemble.ledgers import traces_of
-from pipeline.assemble.new_run import inputs_of, new_run, opener_of, others_of, rules_of
-from pipeline.assemble.platform import merchant_of
-from pipeline.assemble.run_options import RowLimits, RunOptions
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.ledgers import traces_of
+from pipeline.assemble.parts.new_run import inputs_of, new_run, opener_of, others_of, rules_of
+from pipeline.assemble.parts.platform import merchant_of
+from pipeline.assemble.parts.run_options import RowLimits, RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.ledger.dry_run import DryRun
 from pipeline.limits.window import most_per_second
 from pipeline.model import Api

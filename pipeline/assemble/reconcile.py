@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
-from pipeline.assemble.new_run import job_of
-from pipeline.assemble.platform import merchant_of
-from pipeline.assemble.reporting import RunReport, report_folder
-from pipeline.assemble.sender import permits_of, services_of
-from pipeline.assemble.system import System
-from pipeline.assemble.totals import row_reader
+from pipeline.assemble.parts.new_run import job_of
+from pipeline.assemble.parts.platform import merchant_of
+from pipeline.assemble.parts.sender import permits_of, services_of
+from pipeline.assemble.parts.system import System
+from pipeline.assemble.reports.reporting import RunReport, report_folder
+from pipeline.assemble.reports.totals import row_reader
 from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.ledger.ledger import Ledger

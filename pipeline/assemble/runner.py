@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.assemble.new_run import RunInputs, inputs_of, job_of, new_run, opener_of, others_of, rules_of
-from pipeline.assemble.nothing_done import NothingDone, already_finished, nothing_to_send
-from pipeline.assemble.platform import merchant_of
-from pipeline.assemble.protected_files import ProtectedFiles
-from pipeline.assemble.reporting import RunReport, report_folder
-from pipeline.assemble.run_options import RowLimits, RunOptions
+from pipeline.assemble.parts.new_run import RunInputs, inputs_of, job_of, new_run, opener_of, others_of, rules_of
+from pipeline.assemble.parts.platform import merchant_of
+from pipeline.assemble.parts.run_options import RowLimits, RunOptions
+from pipeline.assemble.parts.sender import sender_of
+from pipeline.assemble.parts.system import System
+from pipeline.assemble.reports.nothing_done import NothingDone, already_finished, nothing_to_send
+from pipeline.assemble.reports.protected_files import ProtectedFiles
+from pipeline.assemble.reports.reporting import RunReport, report_folder
+from pipeline.assemble.reports.totals import row_reader
 from pipeline.assemble.saved_plans import check_settings, inputs_of_plan, options_of
-from pipeline.assemble.sender import sender_of
-from pipeline.assemble.system import System
-from pipeline.assemble.totals import row_reader
 from pipeline.errors import SettingsError, SourceError
 from pipeline.language import later, t
 from pipeline.ledger.ledger import Ledger

@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from pipeline.assemble.new_run import RunInputs
-from pipeline.assemble.platform import merchant_of
-from pipeline.assemble.protected_files import ProtectedFiles, folder_beside
-from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.parts.new_run import RunInputs
+from pipeline.assemble.parts.platform import merchant_of
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.reports.protected_files import ProtectedFiles, folder_beside
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.language import t

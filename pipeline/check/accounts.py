@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from cryptography import x509
 
-from pipeline.assemble.platform import merchant_of
+from pipeline.assemble.parts.platform import merchant_of
 from pipeline.check.finding import Finding, Level
 from pipeline.language import t
 from pipeline.settings import Account, AlipayAccount, BrandAccount, WechatAccount

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import cast
 
-from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.check.accounts import check_account
 from pipeline.check.clock_offset import check_clock
 from pipeline.check.finding import Finding, Level

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from pipeline.assemble.new_run import inputs_of, opener_of, rules_of
-from pipeline.assemble.opening import mapping_rules
-from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.new_run import inputs_of, opener_of, rules_of
+from pipeline.assemble.parts.opening import mapping_rules
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.check.finding import Finding, Level
 from pipeline.errors import SettingsError, SourceError
 from pipeline.language import t

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline.assemble.ledgers import open_the_ledger
+from pipeline.assemble.parts.ledgers import open_the_ledger
 from pipeline.check.finding import Finding, Level
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError

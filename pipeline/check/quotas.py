@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from pipeline.assemble.platform import merchant_of
+from pipeline.assemble.parts.platform import merchant_of
 from pipeline.check.finding import Finding, Level
 from pipeline.language import t
 from pipeline.settings import Config, Job

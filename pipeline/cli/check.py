@@ -4,8 +4,8 @@ import argparse
 import os
 from dataclasses import asdict
 
-from pipeline.assemble.ledgers import config_path
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.ledgers import config_path
+from pipeline.assemble.parts.system import System
 from pipeline.check import Check, Level, exit_code
 from pipeline.check import check as check_jobs
 from pipeline.cli.terminal.logs import set_up_logs

@@ -24,7 +24,7 @@ Command = Callable[[argparse.Namespace], int]
 # The module in `pipeline.cli` that has the function of each command.
 _MODULES = {
     **dict.fromkeys(("run", "rerun", "resume"), "run"),
-    **dict.fromkeys(("runs", "show", "report"), "history"),
+    **dict.fromkeys(("runs", "show", "report"), "past_runs.history"),
     "completion": "usage.completion",
     **{name: name for name in ("check", "init", "plan", "prune", "reconcile", "simulate", "totals")},
 }

@@ -8,13 +8,13 @@ from datetime import datetime
 
 import orjson
 
-from pipeline.assemble.ledgers import config_path
-from pipeline.assemble.new_run import inputs_of, yesterday
-from pipeline.assemble.opening import open_config
+from pipeline.assemble.parts.ledgers import config_path
+from pipeline.assemble.parts.new_run import inputs_of, yesterday
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.assemble.plan import plan as make_plan
-from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.saved_plans import check_no_credentials, save_plan, saved_plan
-from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
 from pipeline.cli.terminal.logs import log, set_up_logs
 from pipeline.cli.terminal.summary import first_of, pad, print_faults, print_json, print_line

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline.assemble.saved_tables import delete_tables
-from pipeline.cli.history import archive
+from pipeline.cli.past_runs.history import archive
 from pipeline.cli.terminal.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.language import counted, later, t

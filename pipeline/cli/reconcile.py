@@ -3,11 +3,11 @@
 import argparse
 import os
 
-from pipeline.assemble.ledgers import config_path, open_the_ledger
-from pipeline.assemble.opening import open_config
+from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.system import System
 from pipeline.assemble.reconcile import Reconciled
 from pipeline.assemble.reconcile import reconcile as ask_platform
-from pipeline.assemble.system import System
 from pipeline.cli.run import draining_signals
 from pipeline.cli.terminal.logs import log, set_up_logs
 from pipeline.cli.terminal.summary import first_of, print_json, print_line

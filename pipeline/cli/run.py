@@ -12,13 +12,13 @@ from functools import partial
 from types import FrameType
 from zoneinfo import ZoneInfo
 
-from pipeline.assemble.ledgers import config_path, open_the_ledger
-from pipeline.assemble.nothing_done import NothingDone
-from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
+from pipeline.assemble.reports.nothing_done import NothingDone
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.saved_plans import read_plan
-from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.terminal.logs import log, log_at_once, log_run, set_up_logs

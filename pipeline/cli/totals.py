@@ -7,9 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from pipeline.assemble.protected_files import ProtectedFiles, folder_beside
-from pipeline.assemble.totals import Totals
-from pipeline.cli.history import archive
+from pipeline.assemble.reports.protected_files import ProtectedFiles, folder_beside
+from pipeline.assemble.reports.totals import Totals
+from pipeline.cli.past_runs.history import archive
 from pipeline.cli.terminal.logs import log
 from pipeline.cli.terminal.summary import print_line
 from pipeline.errors import SettingsError

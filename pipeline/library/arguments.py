@@ -12,7 +12,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.parts.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES
 from pipeline.language import t
 from pipeline.library.tables import ArrowData, table_of

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.assemble.new_run import new_run_id
-from pipeline.assemble.nothing_done import NothingDone
-from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.parts.new_run import new_run_id
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.reports.nothing_done import NothingDone
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.saved_plans import read_plan
 from pipeline.assemble.saved_tables import save_table, tables_folder

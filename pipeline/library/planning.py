@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.assemble.new_run import inputs_of, yesterday
+from pipeline.assemble.parts.new_run import inputs_of, yesterday
 from pipeline.assemble.plan import plan as make_plan
 from pipeline.assemble.saved_plans import check_no_credentials, save_plan, saved_plan
 from pipeline.assemble.saved_tables import save_table

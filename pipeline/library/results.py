@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from pipeline.assemble.nothing_done import NothingDone
+from pipeline.assemble.reports.nothing_done import NothingDone
 from pipeline.language import t
 from pipeline.library.html import HtmlTable, page
 from pipeline.report import ReportFiles, Step, outcome_table, read_outcome

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assemble.ledgers import config_path, open_the_ledger
-from pipeline.assemble.opening import open_config
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.system import System
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger

@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.exports import ORDER_COLUMNS, POINT_COLUMNS, Cells, orders, points, write
 from benchmarks.scene import JOBS
-from pipeline.assemble.opening import open_config
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.assemble.plan import plan
-from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.system import System
 from pipeline.run.plan import Plan
 from pipeline.simulator import client_config, write_client_keys
 from tests.moved_clock import MovedClock

@@ -13,10 +13,10 @@ from typing import TypeVar
 from benchmarks.exports import ORDER_COLUMNS, Cells, orders, write
 from benchmarks.instant_platform import InstantPlatform
 from benchmarks.scene import JOBS
-from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.assemble.runner import Runner
-from pipeline.assemble.system import System
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase
 from pipeline.ledger.store.database import connect

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.assemble.totals import no_agreement
+from pipeline.assemble.reports.totals import no_agreement
 from pipeline.ledger.history.totals import Wanted
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.database import connect

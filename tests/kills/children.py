@@ -9,13 +9,13 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.system import System
 from pipeline.cli.main import main
 from tests.changed_system import changed_by
 
 _FORKS = multiprocessing.get_context("forkserver")
 # Imported once, before the fork.
-_FORKS.set_forkserver_preload(["pipeline.cli.run", "pipeline.cli.history", "ulid", __name__])
+_FORKS.set_forkserver_preload(["pipeline.cli.run", "pipeline.cli.past_runs.history", "ulid", __name__])
 _TIMEOUT_SECONDS = 60.0
 
 

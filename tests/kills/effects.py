@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.system import System
 from pipeline.ledger.store import database
 from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.settings import Account, Job

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.system import System
 from tests.kills.effects import Effect, observed
 from tests.kills.power import Disk
 

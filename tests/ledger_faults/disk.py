@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.system import System
 from tests.kills.effects import with_statements
 
 _WRITES = ("BEGIN IMMEDIATE", "COMMIT", "CREATE TABLE", "INSERT", "UPDATE", "DELETE")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.assemble.reporting import RunReport
+from pipeline.assemble.reports.reporting import RunReport
 from pipeline.errors import LedgerError, SourceError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, Phase, RunRecord, RunState

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 import pipeline
-from pipeline.assemble.platform import endpoint_of, signer_of
+from pipeline.assemble.parts.platform import endpoint_of, signer_of
 from pipeline.ledger.records import Due, InputRecord, NewRun
 from pipeline.ledger.staging.staged_chunk import staged_chunk
 from pipeline.map import MappingRules, bind, bind_chunks

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline.assemble.ledgers import traces_of
-from pipeline.assemble.nothing_done import NothingDone
+from pipeline.assemble.parts.ledgers import traces_of
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.assemble.reconcile import Reconciled, reconcile
-from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.reports.nothing_done import NothingDone
+from pipeline.assemble.reports.totals import Totals
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
-from pipeline.assemble.system import System
-from pipeline.assemble.totals import Totals
 from pipeline.errors import LedgerBehind, PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.history.totals import Wanted

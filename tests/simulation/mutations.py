@@ -140,7 +140,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a state does not wait for an earlier one in doubt": (
         Code(
             "pipeline.ledger.rules.dependencies:sequence_of_states",
-            "if newest.unsettled:\n    return _EARLIER_STATE",
+            "if newest.unsettled:\n    return _earlier_state()",
             "pass",
         ),
     ),
@@ -278,7 +278,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a resume forgets how many rows may be invalid": (
-        Code("pipeline.assemble.run_options:RowLimits.of", "n in options", "n in options and n != 'max_invalid'"),
+        Code("pipeline.assemble.parts.run_options:RowLimits.of", "n in options", "n in options and n != 'max_invalid'"),
     ),
     "a run that was staged in part is delivered": (
         Text("pipeline.ledger.history.runs:_CONCLUDE", "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?"),
@@ -303,7 +303,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a process that can't be seen counts as dead": (Body("pipeline.ledger.store.lease:_can_see", "return True"),),
-    "other senders of balances are ignored": (Body("pipeline.assemble.new_run:others_of", "return None"),),
+    "other senders of balances are ignored": (Body("pipeline.assemble.parts.new_run:others_of", "return None"),),
     "a used key serves another export though others send too": (
         Code(
             "pipeline.ledger.staging.balances:_unused_key",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.assemble.reporting import RunReport, summarise
+from pipeline.assemble.reports.reporting import RunReport, summarise
 from pipeline.errors import RunHeld
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assemble.ledgers import working_folder
-from pipeline.assemble.platform import signer_of, transport_of
+from pipeline.assemble.parts.ledgers import working_folder
+from pipeline.assemble.parts.platform import signer_of, transport_of
 from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.ledger import Ledger

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.assemble.reporting import summary_of
+from pipeline.assemble.reports.reporting import summary_of
 from pipeline.language import counted, later, t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.assemble.opening import open_config
-from pipeline.assemble.platform import transport_of
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.platform import transport_of
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.model import Api
@@ -15,7 +15,7 @@ from pipeline.settings import TransportName
 from pipeline.simulator import client_config, write_client_keys
 from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.requests_transport import RequestsTransport
-from tests.assemble.test_platform import ALIPAY, job
+from tests.assemble.parts.test_platform import ALIPAY, job
 
 JOB = """
 [jobs.orders]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline.assemble.ledgers import config_path, open_the_ledger
+from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
 from pipeline.cli.terminal.logs import log, set_up_logs
 from pipeline.cli.terminal.summary import pad, print_json, print_line, width
 from pipeline.clock import SystemClock
@@ -132,8 +132,8 @@ def _state(ledger: Ledger | None, run: RunRecord) -> str:
 def show(args: argparse.Namespace) -> int:
     """Show counts and faults of a run."""
     # Imported here, because `runs` does not need it.
-    from pipeline.assemble.reporting import report_folder, summary_of  # noqa: PLC0415
-    from pipeline.assemble.totals import row_reader  # noqa: PLC0415
+    from pipeline.assemble.reports.reporting import report_folder, summary_of  # noqa: PLC0415
+    from pipeline.assemble.reports.totals import row_reader  # noqa: PLC0415
     from pipeline.cli.terminal.summary import print_running, print_summary  # noqa: PLC0415
     from pipeline.report import next_steps  # noqa: PLC0415
 
@@ -162,7 +162,7 @@ def show(args: argparse.Namespace) -> int:
 
 def _chain(ledger: Ledger, run: RunRecord) -> Sequence[str]:
     """Return the tree of a run with its reruns and fixes, and what is left of the whole; nothing for a single run."""
-    from pipeline.cli.run_tree import tree_lines  # noqa: PLC0415 - as in `show`
+    from pipeline.cli.past_runs.run_tree import tree_lines  # noqa: PLC0415 - as in `show`
 
     family = ledger.family(run)
     if len(family) == 1 and "resumed" not in run.options:
@@ -184,13 +184,13 @@ def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
 
 def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file if --output is a file."""
-    from pipeline.assemble.protected_files import ProtectedFiles, folder_beside  # noqa: PLC0415
-    from pipeline.assemble.reporting import RunReport, report_folder  # noqa: PLC0415
-    from pipeline.assemble.totals import row_reader  # noqa: PLC0415
+    from pipeline.assemble.reports.protected_files import ProtectedFiles, folder_beside  # noqa: PLC0415
+    from pipeline.assemble.reports.reporting import RunReport, report_folder  # noqa: PLC0415
+    from pipeline.assemble.reports.totals import row_reader  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
     if args.night is not None:
-        from pipeline.cli.night import report_night  # noqa: PLC0415
+        from pipeline.cli.past_runs.night import report_night  # noqa: PLC0415
 
         with archive(args) as (config, found):
             return report_night(args, config, _existing(config, found))

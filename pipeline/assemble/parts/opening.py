@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.assemble.platform import brand_of, check_transport
+from pipeline.assemble.parts.platform import brand_of, check_transport
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError
 from pipeline.map import MappingRules, check_rules

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from pipeline.cli.run_tree import tree_lines
+from pipeline.cli.past_runs.run_tree import tree_lines
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.model import Api, Export, Status
 

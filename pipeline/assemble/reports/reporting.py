@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assemble.ledgers import reports_folder
-from pipeline.assemble.page_context import page_context
-from pipeline.assemble.protected_files import inputs_among
-from pipeline.assemble.totals import no_agreement
+from pipeline.assemble.parts.ledgers import reports_folder
+from pipeline.assemble.reports.page_context import page_context
+from pipeline.assemble.reports.protected_files import inputs_among
+from pipeline.assemble.reports.totals import no_agreement
 from pipeline.ledger.history.totals import ReadRow
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState

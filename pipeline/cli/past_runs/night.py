@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.assemble.ledgers import reports_folder
-from pipeline.assemble.protected_files import ProtectedFiles
-from pipeline.assemble.reporting import report_folder, summary_of
-from pipeline.assemble.totals import row_reader
+from pipeline.assemble.parts.ledgers import reports_folder
+from pipeline.assemble.reports.protected_files import ProtectedFiles
+from pipeline.assemble.reports.reporting import report_folder, summary_of
+from pipeline.assemble.reports.totals import row_reader
 from pipeline.cli.terminal.summary import print_line
 from pipeline.errors import SettingsError
 from pipeline.language import t

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline.assemble.platform import brand_of, merchant_of
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.platform import brand_of, merchant_of
+from pipeline.assemble.parts.system import System
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.quotas import QuotaStore

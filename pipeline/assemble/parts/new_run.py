@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.assemble.opening import mapping_rules
-from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.system import System
+from pipeline.assemble.parts.opening import mapping_rules
+from pipeline.assemble.parts.run_options import RunOptions
+from pipeline.assemble.parts.system import System
 from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.ledger.records import NewRun, RunRecord

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
-from pipeline.assemble.opening import mapping_rules
+from pipeline.assemble.parts.opening import mapping_rules
 from pipeline.language import counted, later, t
 from pipeline.ledger.history.totals import ReadRow, Wanted
 from pipeline.ledger.ledger import Ledger

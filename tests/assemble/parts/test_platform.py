@@ -9,13 +9,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pipeline.assemble.platform import endpoint_of, merchant_of, signer_of
+from pipeline.assemble.parts.platform import endpoint_of, merchant_of, signer_of
 from pipeline.model import Api, CsvFormat, Export, Opened, Trust
 from pipeline.settings import Account, AlipayAccount, BrandAccount, Job, WechatAccount
 from pipeline.write.transport.network import Endpoint
 
 AT = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
-KEYS = Path(__file__).parents[1] / "vectors" / "keys"
+KEYS = Path(__file__).parents[2] / "vectors" / "keys"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ALIPAY = AlipayAccount(
     name="zhima", app_id="2021000000000001", private_key=KEY, public_key=KEY.public_key(), app_cert=None,

@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from pipeline.assemble.new_run import new_run_id, yesterday
+from pipeline.assemble.parts.new_run import new_run_id, yesterday
 from pipeline.model import Api, RowLimit
-from tests.assemble.test_platform import job
+from tests.assemble.parts.test_platform import job
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -1,0 +1,10 @@
+"""
+The report of a run, and what else is written for people.
+
+Read in this order:
+
+- `reporting`, `page_context`: report folder, and the context of `report.html`
+- `protected_files`: files that no command may overwrite
+- `totals`: totals of agreements
+- `nothing_done`: the result of reruns and resumes without rows
+"""
