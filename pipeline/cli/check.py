@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections import Counter
 from dataclasses import asdict
 
 from pipeline.assemble.parts.ledgers import config_path
@@ -11,7 +12,7 @@ from pipeline.check import check as check_jobs
 from pipeline.cli.terminal.logs import set_up_logs
 from pipeline.cli.terminal.summary import print_json, print_line
 from pipeline.clock import SystemClock
-from pipeline.language import t
+from pipeline.language import counted, t
 from pipeline.run.input_columns import shown_columns
 
 
@@ -44,11 +45,12 @@ def _print(found: Check) -> None:
             print_line(f"  {line}")
     for finding in found.findings:
         print_line(f"{finding.level:<7} {finding.what}: {finding.message}")
-    counts = [f"{count} {what}" for what, count in _counts(found).items()]
-    print_line(t("{counts}: nothing was sent", counts=", ".join(counts)))
-
-
-def _counts(found: Check) -> dict[str, int]:
-    levels = [finding.level for finding in found.findings]
-    names = {t("to fix"): Level.ERROR, t("warnings"): Level.WARNING, t("ok"): Level.OK}
-    return {name: levels.count(level) for name, level in names.items()}
+    levels = Counter(finding.level for finding in found.findings)
+    print_line(
+        t(
+            "{to_fix} to fix, {warnings}, {ok} ok: nothing was sent",
+            to_fix=levels[Level.ERROR],
+            warnings=counted(levels[Level.WARNING], "1 warning", "{count:,} warnings"),
+            ok=levels[Level.OK],
+        )
+    )

@@ -85,9 +85,10 @@ def _print(job: str, made: Plan, night: SendingTime, *, show_ids: bool) -> None:
     if made.reason:
         print_line(t("  the run would stop before its first request: {reason}", reason=made.reason))
     _print_inputs(made)
-    print_line(f"  {'rows':<10} {made.rows:>9,}")
+    print_line(f"  {pad(t('rows'), 10)} {made.rows:>9,}")
     for what, count in made.counts.items():
-        print_line(f"  {what.replace('_', ' '):<10} {count:>9,}")
+        label = t("to send") if what == "to_send" else what
+        print_line(f"  {pad(label, 10)} {count:>9,}")
     print_line(
         t(
             "  {to_send:,} requests in {lanes:,} lanes, {seconds} at the quota: until {ends_at} if sent now",

@@ -121,7 +121,7 @@ def print_faults(faults: GroupedFaults) -> None:
 
 
 def _print_counts(summary: Summary) -> None:
-    print_line(f"  {'rows':<10} {summary.rows:>9,}")
+    print_line(f"  {pad(t('rows'), 10)} {summary.rows:>9,}")
     for status in Status:
         if summary.counts[status]:
             print_line(f"  {status:<10} {summary.counts[status]:>9,}")
