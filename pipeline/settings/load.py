@@ -51,6 +51,7 @@ def load(
     config = Table(str(path), (), checked, faults)
     context = LoadContext(path.absolute().parent, environ, at)
     ledger = read_ledger_path(config.table("ledger"), context.folder)
+    backup = config.table("ledger").text("backup")
     tables = {table.name: table for table in config.table("accounts").tables()}
     kinds = {name: _kind(table) for name, table in tables.items()}
     for name, kind in kinds.items():
@@ -83,6 +84,7 @@ def load(
         ),
         receivers=receivers,
         telemetry=telemetry,
+        backup_path=None if backup is None else context.folder / backup,
     )
 
 

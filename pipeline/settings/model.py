@@ -251,7 +251,8 @@ class Config:
     A config file without a fault.
 
     `accounts` holds the accounts whose keys were read; `unused_accounts` names those that no job uses. `key_files` are
-    all files that accounts and receivers name. `receivers` is empty if no key was read.
+    all files that accounts and receivers name. `receivers` is empty if no key was read. `backup_path` is where the
+    newest copy of the ledger should be.
     """
 
     path: Path
@@ -262,6 +263,7 @@ class Config:
     key_files: tuple[Path, ...] = ()
     receivers: tuple[Receiver, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
+    backup_path: Path | None = None
 
     @property
     def folder(self) -> Path:

@@ -1,11 +1,16 @@
 """The check of the ledger's file and disk."""
 
+import os
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.check.finding import Finding, Level
 from pipeline.check.ledger_file import check_ledger
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.lease import this_process
 from pipeline.settings import Config
 from tests.moved_clock import MovedClock
 
@@ -34,6 +39,32 @@ def test_free_disk_is_judged(tmp_path: Path, free: int, level: Level, text: str)
         Finding(level, "ledger", text.format(folder=tmp_path)),
     ]
     assert not ledger.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("age", "level", "text"),
+    [
+        (timedelta(hours=20), Level.OK, "{copy}: the copy of the ledger is 20 hours old"),
+        (timedelta(hours=49), Level.WARNING, "{copy}: the copy of the ledger is 49 hours old"),
+        (None, Level.WARNING, "{copy}: there is no copy of the ledger; see docs/how-to/backup-and-restore.md"),
+    ],
+)
+def test_the_age_of_the_copy_is_judged(tmp_path: Path, age: timedelta | None, level: Level, text: str) -> None:
+    """A copy that is missing or older than 48 hours is a warning; without a ledger none is looked for."""
+    clock, config = MovedClock(), config_with(tmp_path / "backfill.db")
+    copy = tmp_path / "backup.db"
+    config = replace(config, backup_path=copy)
+    if age is not None:
+        copy.touch()
+        written = (clock.now() - age).timestamp()
+        os.utime(copy, (written, written))
+
+    before = [found.message for found in check_ledger(config, clock)]
+    Ledger(config.ledger_path, clock, this_process()).close()
+    after = list(check_ledger(config, clock))
+
+    assert len(before) == 2
+    assert after[1] == Finding(level, "ledger", text.format(copy=copy))
 
 
 def test_a_file_that_is_no_ledger_is_an_error(tmp_path: Path) -> None:
