@@ -1,6 +1,5 @@
 """`DryRun`: stages a run for `plan` with the ledger only read, and counts what the run would do now."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -23,6 +22,7 @@ from pipeline.ledger.staging.staging import Staging
 from pipeline.ledger.store import generations
 from pipeline.ledger.store.database import open_for_reading, with_clear_errors
 from pipeline.ledger.store.lease import is_dead, this_process
+from pipeline.ledger.store.port import Connection
 from pipeline.ledger.store.traces import NO_TRACES, Traces, refuse_if_behind
 from pipeline.model import Status
 from pipeline.tables.mapped_chunk import MappedChunk
@@ -186,7 +186,7 @@ def _lanes_of(part: Iterable[Table]) -> int:
     return len(lanes)
 
 
-def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
+def _next_run(connection: Connection, new: NewRun, account_no: int) -> RunRecord:
     """Return the run as the ledger would have it if it began now."""
     run_no = connection.execute("SELECT coalesce(max(run_no), 0) + 1 FROM runs").fetchone()[0]
     # A run has all fields of a new run.

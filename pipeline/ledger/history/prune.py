@@ -8,7 +8,6 @@ First the line in `runs` is deleted, and the id is written into `known_traces`: 
 other lines follow in slices. After a crash between two of them the next prune deletes the rest.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,11 +20,11 @@ from pipeline.ledger.history import runs
 from pipeline.ledger.history.slices import delete_slice, slices
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.store import generations
-from pipeline.ledger.store.database import Read, json_of
+from pipeline.ledger.store.port import Connection, Read, json_of
 from pipeline.model import Api
 
 # The limit of `recent` for all runs: a ledger of a year has a few thousand.
-_ALL_RUNS = -1
+_ALL_RUNS = (1 << 63) - 1
 
 # Whether a resume or rerun of a run would send any due. It does not send one whose key has ended in any run, nor one
 # that a newer confirmed balance or state has overtaken. A state in doubt is sent all the same.
@@ -33,21 +32,22 @@ _HAS_ROWS_LEFT = """
 SELECT EXISTS (
     SELECT 1 FROM dues AS d
     LEFT JOIN deliveries AS v ON v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
-    LEFT JOIN cards AS c ON c.account_no = :account_no AND c.card = d.card AND NOT c.unsettled
+    LEFT JOIN cards AS c ON c.account_no = :account_no AND c.card = d.card AND c.unsettled = 0
         AND c.newest_identity <> d.identity
-    LEFT JOIN objects AS h ON h.account_no = :account_no AND h.object = d.object AND NOT h.unsettled
+    LEFT JOIN objects AS h ON h.account_no = :account_no AND h.object = d.object AND h.unsettled = 0
         AND h.identity <> d.identity
     WHERE d.run_no = :run_no AND coalesce(d.status, 'unsent') IN ('unknown', 'blocked', 'unsent')
         AND coalesce(v.state, 'unsent') NOT IN ('succeeded', 'rejected')
-        AND NOT coalesce(iif(d.version <> c.newest_version, d.version < c.newest_version,
-            d.position < c.newest_position), 0)
+        AND (CASE WHEN d.version <> c.newest_version THEN d.version < c.newest_version
+            ELSE d.position < c.newest_position END) IS NOT TRUE
         AND NOT (d.status <> 'unknown' AND coalesce(v.state, 'unsent') = 'unsent'
-            AND coalesce(iif(d.version <> h.version, d.version < h.version, d.position < h.position), 0))
+            AND (CASE WHEN d.version <> h.version THEN d.version < h.version
+                ELSE d.position < h.position END) IS TRUE)
 )
 """
 # Remember the report of a pruned run as no sign of a loss.
 _INSERT_TRACE = (
-    "INSERT INTO known_traces (name, run_no) VALUES (?, ?) ON CONFLICT DO UPDATE SET run_no = excluded.run_no"
+    "INSERT INTO known_traces (name, run_no) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET run_no = excluded.run_no"
 )
 # Remember that other lines of a run are still to be deleted.
 _INSERT_PRUNED = """
@@ -56,12 +56,13 @@ SELECT run_no, account_no, api, export, started_at FROM runs WHERE run_no = ?
 """
 # Whether a run outside of a family is a rerun or fix of one of its runs.
 _IS_FOLLOWED = """
+WITH family (run_no) AS (SELECT CAST(value AS BIGINT) FROM json_each(:numbers))
 SELECT EXISTS (
     SELECT 1 FROM runs
-    WHERE parent IN (SELECT value FROM json_each(:names)) AND run_no NOT IN (SELECT value FROM json_each(:numbers))
+    WHERE parent IN (SELECT value FROM json_each(:names)) AND run_no NOT IN (SELECT run_no FROM family)
 ) OR EXISTS (
-    SELECT 1 FROM json_each(:numbers) AS family CROSS JOIN origins AS o ON o.origin_run_no = family.value
-    WHERE o.run_no NOT IN (SELECT value FROM json_each(:numbers))
+    SELECT 1 FROM family AS f CROSS JOIN origins AS o ON o.origin_run_no = f.run_no
+    WHERE o.run_no NOT IN (SELECT run_no FROM family)
 )
 """
 # Tables with lines of a run, and the column that orders these. `rows` comes after `dues`: tasks need the keys of rows.
@@ -112,7 +113,7 @@ ORDER BY v.account_no, v.api, v.identity LIMIT :lines
 _DELETE_DELIVERIES = f"""
 DELETE FROM deliveries AS v
 WHERE (v.account_no, v.api, v.identity) IN (
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:found)
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2 FROM json_each(:found)
 ) AND {_DELETABLE}
 """
 
@@ -147,7 +148,7 @@ class PruneFile:
 
     read: Read
     commit: Read
-    live_runs: Callable[[sqlite3.Connection], Collection[str]]
+    live_runs: Callable[[Connection], Collection[str]]
     lines: int
 
 
@@ -195,7 +196,7 @@ def _judge_all(file: PruneFile, before: datetime, pruned: Pruned) -> list[_Famil
     return deletable
 
 
-def _families(connection: sqlite3.Connection) -> list[_Family]:
+def _families(connection: Connection) -> list[_Family]:
     """Return all runs, each with its reruns and fixes."""
     found = runs.recent(connection, _ALL_RUNS)
     by_id = {run.run_id: run.run_no for run in found}
@@ -233,14 +234,14 @@ def _reason(file: PruneFile, run: RunRecord, last_of_jobs: Collection[int]) -> K
     return Kept.LAST_OF_JOB if run.run_no in last_of_jobs else None
 
 
-def _is_of_former_generation(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def _is_of_former_generation(connection: Connection, run: RunRecord) -> bool:
     """Return whether a run has balances or states from before a resync: it is neither resumed nor rerun."""
     query = "SELECT generation FROM accounts WHERE account_no = ?"
     generation = connection.execute(query, (run.account_no,)).fetchone()
     return generation is not None and generation[0] < generations.current(connection).of_account(run.api)
 
 
-def _has_rows_left(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def _has_rows_left(connection: Connection, run: RunRecord) -> bool:
     """Return whether a resume or a rerun of a run would send anything."""
     if _is_of_former_generation(connection, run):
         return False
@@ -249,9 +250,9 @@ def _has_rows_left(connection: sqlite3.Connection, run: RunRecord) -> bool:
 
 
 def _delete_runs(
-    connection: sqlite3.Connection,
+    connection: Connection,
     families: Iterable[_Family],
-    live_runs: Callable[[sqlite3.Connection], Collection[str]],
+    live_runs: Callable[[Connection], Collection[str]],
 ) -> set[int]:
     """Delete whole families of runs; return the numbers of those that are in use by now."""
     refused: set[int] = set()
@@ -267,7 +268,7 @@ def _delete_runs(
     return refused
 
 
-def _has_changed(connection: sqlite3.Connection, family: _Family) -> bool:
+def _has_changed(connection: Connection, family: _Family) -> bool:
     """Return whether a run of a family has changed, or has a new rerun or fix, since the family was read."""
     numbers, names = [run.run_no for run in family], [run.run_id for run in family]
     values = {"numbers": json_of(numbers), "names": json_of(names)}
@@ -285,7 +286,7 @@ def _delete_lines(file: PruneFile) -> None:
         file.commit(partial(_delete_last_lines, run_no=run_no))
 
 
-def _delete_slice(connection: sqlite3.Connection, first: int, last: int, run_no: int, table: str) -> None:
+def _delete_slice(connection: Connection, first: int, last: int, run_no: int, table: str) -> None:
     if table == "dues":
         rows = {"run_no": run_no, "first": first, "last": last}
         connection.execute(_KEEP_AGE, rows)
@@ -293,7 +294,7 @@ def _delete_slice(connection: sqlite3.Connection, first: int, last: int, run_no:
     delete_slice(connection, first, last, run_no, table, number=_TABLES[table])
 
 
-def _delete_last_lines(connection: sqlite3.Connection, run_no: int) -> None:
+def _delete_last_lines(connection: Connection, run_no: int) -> None:
     for table in ("inputs", "pruned_runs"):
         connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run_no,))
 

@@ -1,6 +1,5 @@
 """What is left of a run: its rows that neither the run nor any rerun or fix of it has finished."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -8,6 +7,7 @@ from pipeline.ledger.history.origins import RowId, first_origins_between
 from pipeline.ledger.history.outcomes import outcome_pages
 from pipeline.ledger.history.runs import with_numbers
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Status
 from pipeline.tables.outcome_page import OutcomePage
 
@@ -38,20 +38,20 @@ SELECT run_no FROM family WHERE run_no <> :run_no ORDER BY run_no
 """
 
 
-def has_family(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def has_family(connection: Connection, run: RunRecord) -> bool:
     """Return whether a run has reruns or fixes, or is one itself."""
     if run.parent is not None:
         return True
     return bool(connection.execute(_HAS_FAMILY, {"run_id": run.run_id, "run_no": run.run_no}).fetchone()[0])
 
 
-def followers(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]:
+def followers(connection: Connection, run: RunRecord) -> list[RunRecord]:
     """Return the reruns and fixes of a run, and the reruns and fixes of those, oldest first."""
     found = connection.execute(_FOLLOWERS, {"run_no": run.run_no, "run_id": run.run_id})
     return with_numbers(connection, (run_no for (run_no,) in found))
 
 
-def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> Counter[Status]:
+def left_of(connection: Connection, run: RunRecord, tick: Tick = lambda: None) -> Counter[Status]:
     """Count the rows of a run that are left, by their status in it; `tick` is called now and then."""
     done = DoneRows(connection, run, tick) if has_family(connection, run) else None
     left: Counter[Status] = Counter()
@@ -65,7 +65,7 @@ def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda:
 class DoneRows:
     """The rows of a run that it, or another run of its family, has finished. It takes a byte a row of the first run."""
 
-    def __init__(self, connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> None:
+    def __init__(self, connection: Connection, run: RunRecord, tick: Tick = lambda: None) -> None:
         self._tick = tick
         self._connection = connection
         self._run = run
@@ -89,7 +89,7 @@ class DoneRows:
         return row_no < len(of_run) and of_run[row_no] == _ALL
 
 
-def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> bytearray:
+def _done_in_family(connection: Connection, run_no: int, tick: Tick) -> bytearray:
     """Return, for each row of a first run, whether a run of its family has finished it; nothing for a pruned run."""
     done = bytearray()
     family = [each for run in with_numbers(connection, [run_no]) for each in (run, *followers(connection, run))]
@@ -101,7 +101,7 @@ def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> 
     return done
 
 
-def _done_by(connection: sqlite3.Connection, run: RunRecord, root: int, tick: Tick) -> bytearray:
+def _done_by(connection: Connection, run: RunRecord, root: int, tick: Tick) -> bytearray:
     """Return what a run did for the rows of `root`, the number of the first run of its family, a byte a row."""
     found = bytearray()
     for first, page in _pages(connection, run, tick):
@@ -114,7 +114,7 @@ def _done_by(connection: sqlite3.Connection, run: RunRecord, root: int, tick: Ti
     return found
 
 
-def _pages(connection: sqlite3.Connection, run: RunRecord, tick: Tick) -> Iterator[tuple[int, OutcomePage]]:
+def _pages(connection: Connection, run: RunRecord, tick: Tick) -> Iterator[tuple[int, OutcomePage]]:
     """Yield the outcomes of a run in pages, with the number of the first row of each."""
     first = 1
     for page in outcome_pages(connection, run):
