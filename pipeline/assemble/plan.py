@@ -34,7 +34,9 @@ def plan(
     look_at_bodies = names.look if job.api is Api.STATE else lambda _bodies: None
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch,
-        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces, look=look_at_bodies) as dry_run,
+        DryRun(
+            config.ledger, new, merchant, Path(scratch), clock=system.clock, traces=traces, look=look_at_bodies
+        ) as dry_run,
     ):
         rules, control = rules_of(job, account, now, dry_run.salt), RunControl(system.clock)
         columns = list[InputColumns]()

@@ -7,6 +7,7 @@ from pipeline.assemble.ledgers import open_the_ledger
 from pipeline.check.finding import Finding, Level
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.store.space import RESERVE_BYTES, free_bytes
 from pipeline.settings import Config
 
@@ -17,6 +18,9 @@ _LITTLE_BYTES = 2_000_000_000
 def check_ledger(config: Config, clock: Clock, free: Callable[[Path], int] = free_bytes) -> Iterator[Finding]:
     """Yield findings about the ledger and its disk. A missing ledger is not created."""
     path = config.ledger_path
+    if config.ledger_server is not None:
+        yield _server(config, clock)
+        return
     if path.exists():
         try:
             open_the_ledger(config, clock, only_reads=True).close()
@@ -28,6 +32,14 @@ def check_ledger(config: Config, clock: Clock, free: Callable[[Path], int] = fre
         yield Finding(Level.OK, "ledger", f"{path} does not exist yet; the first run creates it")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     yield _disk(folder, free(folder))
+
+
+def _server(config: Config, clock: Clock) -> Finding:
+    try:
+        open_the_ledger(config, clock, only_reads=True).close()
+    except LedgerError as exc:
+        return Finding(Level.ERROR, "ledger", str(exc))
+    return Finding(Level.OK, "ledger", t("{server} can be read and written", server=config.ledger))
 
 
 def _disk(folder: Path, free: int) -> Finding:

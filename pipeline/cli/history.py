@@ -29,7 +29,7 @@ def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tu
     clock = SystemClock()
     set_up_logs(args.log_format)
     config = load(config_path(args.config, os.environ), environ=os.environ, at=clock.now(), with_keys=False)
-    if not config.ledger_path.exists():
+    if config.ledger_server is None and not config.ledger_path.exists():
         yield config, None
         return
     ledger = open_the_ledger(config, clock, only_reads=only_reads)
@@ -43,7 +43,7 @@ def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tu
 def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunRecord]]:
     with archive(args) as (config, ledger):
         if ledger is None:
-            raise SettingsError([f"RUN {args.run!r}: ledger {config.ledger_path} has no runs yet"])
+            raise SettingsError([f"RUN {args.run!r}: ledger {config.ledger} has no runs yet"])
         yield config, ledger, ledger.find(args.run)
 
 

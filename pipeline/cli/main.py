@@ -23,7 +23,7 @@ Command = Callable[[argparse.Namespace], int]
 _MODULES = {
     **dict.fromkeys(("run", "rerun", "resume"), "run"),
     **dict.fromkeys(("runs", "show", "report"), "history"),
-    **{name: name for name in ("check", "init", "plan", "prune", "reconcile", "simulate", "totals")},
+    **{name: name for name in ("check", "init", "ledger", "plan", "prune", "reconcile", "simulate", "totals")},
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline import version
+from pipeline.language import t
 from pipeline.model import RowLimit
 from pipeline.redact import visible
 
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_history(commands)
     _add_totals(commands)
     _add_prune(commands)
+    _add_ledger(commands)
     _add_check(commands)
     init = commands.add_parser("init", help="write a commented config, test keys and sample exports to start from")
     init.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
@@ -180,6 +182,17 @@ def _add_prune(commands: "_Commands[argparse.ArgumentParser]") -> None:
     prune.add_argument("--json", action="store_true", help="print JSON")
     _add_config(prune)
     _add_log_format(prune)
+
+
+def _add_ledger(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    ledger = commands.add_parser("ledger", help=t("move a ledger between SQLite and PostgreSQL"))
+    actions = ledger.add_subparsers(dest="action", metavar="ACTION", required=True)
+    copy = actions.add_parser("copy", help=t("copy a ledger into an empty one; then change [ledger] url"))
+    form = t("sqlite:///PATH, relative to the working directory, or postgresql://USER@HOST/DB")
+    copy.add_argument("source", metavar="FROM", help=form)
+    copy.add_argument("target", metavar="TO", help=t("a new file or an empty database, written in the same way"))
+    copy.add_argument("--json", action="store_true", help="print JSON")
+    _add_log_format(copy)
 
 
 def _add_check(commands: "_Commands[argparse.ArgumentParser]") -> None:

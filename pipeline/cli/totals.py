@@ -26,7 +26,7 @@ def totals(args: argparse.Namespace) -> int:
     totals_format = _format_of(args)
     with archive(args) as (config, ledger):
         if ledger is None:
-            raise SettingsError([f"ledger {config.ledger_path} has no runs yet"])
+            raise SettingsError([f"ledger {config.ledger} has no runs yet"])
         wanted = _wanted(args, config.accounts)
         # Totals of a ledger that is behind would be too low.
         ledger.refuse_if_behind()

@@ -15,6 +15,7 @@ from pipeline.ledger.store import lease as leases
 from pipeline.ledger.store.database import (
     BUSY_SECONDS,
     Connect,
+    empty_ledger,
     open_for_reading,
     open_ledger,
     wal_path,
@@ -113,6 +114,14 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close all connections, and write the last marks."""
+        ...
+
+
+class ReadingConnection(Connection, Protocol):
+    """A connection of its own to a ledger that is only read."""
+
+    def close(self) -> None:
+        """Close it."""
         ...
 
 
@@ -230,6 +239,26 @@ def open_database(
         return SqliteFile(place, clock, marks, connect, only_reads=only_reads, busy_seconds=busy_seconds)
     opened: Database = postgresql_for(place).PostgresDatabase(place, clock, marks)
     return opened
+
+
+def open_to_read(place: Path | Server, clock: Clock) -> ReadingConnection:
+    """
+    Open a ledger that is only read; where there is none, return an empty one in memory.
+
+    Raises LedgerError if it can't be used, or if an older version of this program wrote it.
+    """
+    if isinstance(place, Path):
+        return open_for_reading(place)
+    found: ReadingConnection | None = postgresql_for(place).reading_connection(place, clock)
+    return empty_ledger() if found is None else found
+
+
+def clear_errors_of(place: Path | Server) -> AbstractContextManager[None]:
+    """Raise LedgerError, with the cause and the next step, for each error of a ledger inside."""
+    if isinstance(place, Path):
+        return with_clear_errors(place)
+    clear: AbstractContextManager[None] = postgresql_for(place).with_clear_errors(str(place))
+    return clear
 
 
 def postgresql_for(server: Server) -> ModuleType:

@@ -69,6 +69,7 @@ class Ledger:
     ) -> None:
         # A ledger on a server has only its scratch folder here.
         self.path = place if isinstance(place, Path) else place.scratch
+        self.place = place
         self._traces = traces
         self._clock = clock
         self._owner = owner

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from pipeline.ledger.store.port import Server
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, LaneOrder, RowLimit
 
 
@@ -169,7 +170,7 @@ class Config:
     A config file without a fault.
 
     `accounts` holds the accounts whose keys were read; `unused_accounts` names those that no job uses. `key_files` are
-    all files that accounts name.
+    all files that accounts name. With `ledger_server` the ledger is there, and `ledger_path` names no file.
     """
 
     path: Path
@@ -178,6 +179,12 @@ class Config:
     jobs: Mapping[str, Job]
     unused_accounts: tuple[str, ...] = ()
     key_files: tuple[Path, ...] = ()
+    ledger_server: Server | None = None
+
+    @property
+    def ledger(self) -> Path | Server:
+        """The ledger: a file, or a database on a server."""
+        return self.ledger_server or self.ledger_path
 
     @property
     def folder(self) -> Path:

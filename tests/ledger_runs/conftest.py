@@ -15,8 +15,10 @@ from pipeline.ledger.store.port import Server
 from pipeline.model import Export
 from tests.ledger_runs.job_runs import DEAD, ME, JobRuns, NewJobRuns, NewLedger, Opens, OpensWith, fast_connect
 from tests.moved_clock import MovedClock
-from tests.postgresql.fixtures import postgres as postgres
+from tests.postgresql import fixtures
 from tests.postgresql.server import PostgresServer
+
+postgres = fixtures.postgres
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

@@ -46,8 +46,8 @@ _TURN = {Api.CUMULATION: "coalesce(m.after, d.due_no)", Api.STATE: "coalesce(d.l
 # The order of lanes, and of dues in them. `lane_no` is the first due of a lane, in source order; `newest` is the latest
 # time of change in it, NULL if it has none.
 _ORDERS = {
-    LaneOrder.SOURCE: "lane_no, version, turn, behind, due_no",
-    LaneOrder.NEWEST: "newest DESC NULLS LAST, lane_no, version, turn, behind, due_no",
+    LaneOrder.SOURCE: "lane_no, version NULLS FIRST, turn, behind NULLS FIRST, due_no",
+    LaneOrder.NEWEST: "newest DESC NULLS LAST, lane_no, version NULLS FIRST, turn, behind NULLS FIRST, due_no",
 }
 # The order of the open dues of a run, with the lane of each and the size of that lane.
 _ORDER = """

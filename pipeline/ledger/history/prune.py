@@ -20,7 +20,7 @@ from pipeline.ledger.history import runs
 from pipeline.ledger.history.slices import delete_slice, slices
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.store import generations
-from pipeline.ledger.store.port import Connection, Read, json_of
+from pipeline.ledger.store.port import Connection, Read, Sql, json_of
 from pipeline.model import Api
 
 # The limit of `recent` for all runs: a ledger of a year has a few thousand.
@@ -68,13 +68,17 @@ SELECT EXISTS (
 # Tables with lines of a run, and the column that orders these. `rows` comes after `dues`: tasks need the keys of rows.
 _TABLES: Mapping[str, str] = {"dues": "row_no", "rows": "row_no", "origins": "row_no", "packs": "first_row_no"}
 # Deliveries of a ledger of version 7 have no age; they get that of their run.
-_KEEP_AGE = """
-UPDATE deliveries SET intended_at = CAST(strftime('%s', p.started_at) AS INTEGER)
+_AGE = """
+UPDATE deliveries SET intended_at = {seconds}
 FROM pruned_runs AS p CROSS JOIN dues AS d ON d.run_no = p.run_no
 WHERE p.run_no = :run_no AND d.row_no BETWEEN :first AND :last
     AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
     AND deliveries.intended_at IS NULL
 """
+_KEEP_AGE = Sql(
+    _AGE.format(seconds="CAST(strftime('%s', p.started_at) AS INTEGER)"),
+    postgresql=_AGE.format(seconds="CAST(extract(epoch FROM CAST(p.started_at AS timestamptz)) AS BIGINT)"),
+)
 # A task that was done n times has n deliveries. Later the task is recognised in its other form by its row's key.
 _KEEP_ROW_KEY = """
 UPDATE deliveries SET row_key = w.request_key
@@ -83,8 +87,9 @@ CROSS JOIN rows AS w ON w.run_no = d.run_no AND w.row_no = d.row_no AND w.reques
 WHERE p.run_no = :run_no AND p.export = 'tasks' AND d.row_no BETWEEN :first AND :last
     AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
 """
-# The object of a state with a separator behind it: its identity without what follows the last separator.
-_OBJECT = "rtrim(v.identity, replace(v.identity, char(31), ''))"
+# The object of a state: its identity without the last separator and what follows that.
+_UP_TO_OBJECT = "rtrim(v.identity, replace(v.identity, char(31), ''))"
+_OBJECT = f"CASE WHEN v.api = :state THEN substr({_UP_TO_OBJECT}, 1, length({_UP_TO_OBJECT}) - 1) END"
 # Deliveries that may be deleted: old ones that have ended and that nothing needs. These are kept:
 # - balances: one that comes back would be sent under a key that the platform may answer from memory;
 # - the newest state of each object and the one before, fixed rows, and keys that were given another key;
@@ -100,7 +105,7 @@ AND NOT EXISTS (
 AND NOT EXISTS (
     SELECT 1 FROM objects AS h
     WHERE v.api = :state AND h.account_no = v.account_no
-        AND h.object = substr({_OBJECT}, 1, length({_OBJECT}) - 1) AND v.identity IN (h.identity, h.before_identity)
+        AND h.object = {_OBJECT} AND v.identity IN (h.identity, h.before_identity)
 )
 """
 # The next deliveries that may be deleted, after one.

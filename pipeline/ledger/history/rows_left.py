@@ -7,7 +7,7 @@ from pipeline.ledger.history.origins import RowId, first_origins_between
 from pipeline.ledger.history.outcomes import outcome_pages
 from pipeline.ledger.history.runs import with_numbers
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.store.port import Connection
+from pipeline.ledger.store.port import Connection, Sql
 from pipeline.model import Status
 from pipeline.tables.outcome_page import OutcomePage
 
@@ -25,7 +25,8 @@ SELECT EXISTS (SELECT 1 FROM runs WHERE parent = :run_id) OR EXISTS (SELECT 1 FR
     OR EXISTS (SELECT 1 FROM origins WHERE origin_run_no = :run_no)
 """
 # The reruns and fixes of a run, and the reruns and fixes of those.
-_FOLLOWERS = """
+_FOLLOWERS = Sql(
+    """
 WITH RECURSIVE family (run_no, run_id) AS (
     SELECT :run_no, :run_id
     UNION
@@ -35,7 +36,18 @@ WITH RECURSIVE family (run_no, run_id) AS (
     JOIN runs AS r ON r.run_no IN (SELECT o.run_no FROM origins AS o WHERE o.origin_run_no = f.run_no)
 )
 SELECT run_no FROM family WHERE run_no <> :run_no ORDER BY run_no
-"""
+""",
+    # PostgreSQL takes only one branch that refers to the result.
+    postgresql="""
+WITH RECURSIVE family (run_no, run_id) AS (
+    SELECT run_no, run_id FROM runs WHERE run_no = :run_no AND run_id = :run_id
+    UNION
+    SELECT r.run_no, r.run_id FROM family AS f JOIN runs AS r ON r.parent = f.run_id
+        OR r.run_no IN (SELECT o.run_no FROM origins AS o WHERE o.origin_run_no = f.run_no)
+)
+SELECT run_no FROM family WHERE run_no <> :run_no ORDER BY run_no
+""",
+)
 
 
 def has_family(connection: Connection, run: RunRecord) -> bool:

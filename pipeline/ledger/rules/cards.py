@@ -126,7 +126,7 @@ def _in_order(connection: Connection, query: str, cards: Sequence[bytes], *value
 
 def _among(cards: Sequence[bytes]) -> str:
     """Return the condition for these cards, which are those of a chunk at most: SQLite takes up to 32,766 values."""
-    return f"IN ({', '.join('?' * len(cards))})"
+    return f"IN ({', '.join('?' * len(cards)) or 'NULL'})"
 
 
 def intend_balance(connection: Connection, run: RunRecord, due: Due, now: int) -> None:

@@ -146,9 +146,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     except OSError as exc:
         raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
     if not is_there:
-        empty = sqlite3.connect(":memory:", isolation_level=None)
-        _migrate(empty)
-        return empty
+        return empty_ledger()
     if _check_identity(path) < VERSION:
         raise LedgerError(
             f"ledger {path}: it was written by an older backfill; `backfill runs` brings it up to date, "
@@ -157,6 +155,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     connection = _read_only(path)
     connection.execute(_CACHE)
     return connection
+
+
+def empty_ledger() -> sqlite3.Connection:
+    """Return an empty ledger in memory."""
+    empty = sqlite3.connect(":memory:", isolation_level=None)
+    _migrate(empty)
+    return empty
 
 
 def is_writable(path: Path) -> bool:

@@ -9,6 +9,9 @@ from pipeline.errors import LedgerError
 from pipeline.language import t
 from pipeline.ledger.store.port import Damaged
 
+# States in which the config or the rights of the user are wrong; none: the URL can't be read.
+_OF_THE_CONFIG = (None, "3D000", "3F000", "42501", "42P07")
+
 
 @contextmanager
 def with_clear_errors(name: str) -> Iterator[None]:
@@ -20,7 +23,9 @@ def with_clear_errors(name: str) -> Iterator[None]:
 
 
 def _is_users_fault(exc: psycopg.Error | Damaged) -> bool:
-    return isinstance(exc, psycopg.OperationalError | psycopg.errors.InsufficientPrivilege)
+    if isinstance(exc, Damaged):
+        return False
+    return isinstance(exc, psycopg.OperationalError) or exc.sqlstate in _OF_THE_CONFIG
 
 
 def _sentence(exc: psycopg.Error | Damaged) -> str:
@@ -41,6 +46,8 @@ def _sentence(exc: psycopg.Error | Damaged) -> str:
     known = next((text for prefix, text in advice.items() if state.startswith(prefix)), None)
     if known is not None:
         return f"{known} ({state})"
+    if isinstance(exc, psycopg.ProgrammingError) and not state:
+        return t("[ledger] url can't be used: {reason}", reason=str(exc).strip())
     if isinstance(exc, psycopg.OperationalError):
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[-1].strip()
         return t(
