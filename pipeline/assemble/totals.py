@@ -13,7 +13,7 @@ from pipeline.settings import Config
 from pipeline.tables.agreement_totals import StatusTotals
 
 # The limit of `recent` for all runs.
-_ALL_RUNS = -1
+_ALL_RUNS = (1 << 63) - 1
 _ROWS = {
     Status.SUCCEEDED: "{rows} confirmed before this version of backfill kept agreements and amounts; "
     "read them from the reports of those nights",

@@ -159,8 +159,9 @@ FROM (
     SELECT account, agreement, 'invalid', 1, 0, 0, 0, reports FROM ({invalid}) AS i
     WHERE biz_day IS NULL OR biz_day BETWEEN :first AND :last
 ) AS t
-WHERE (:account IS NULL OR t.account = :account)
-    AND (:agreements IS NULL OR t.agreement IS NULL OR t.agreement IN (SELECT value FROM json_each(:agreements)))
+WHERE (CAST(:account AS TEXT) IS NULL OR t.account = :account)
+    AND (CAST(:agreements AS TEXT) IS NULL OR t.agreement IS NULL
+        OR t.agreement IN (SELECT value FROM json_each(CAST(:agreements AS TEXT))))
 GROUP BY t.account, t.agreement, t.status ORDER BY t.account, t.agreement NULLS FIRST, t.status
 """
 

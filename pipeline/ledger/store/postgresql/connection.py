@@ -13,6 +13,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
 from pipeline.clock import Clock
+from pipeline.ledger.store.port import Sql
 
 # How long a server may be away: a restart, or a failover to a standby.
 PATIENCE_SECONDS = 60.0
@@ -62,14 +63,18 @@ def connected(url: str) -> psycopg.Connection[Any]:
     return connection
 
 
-@lru_cache(_STATEMENTS)
 def translated(sql: str) -> str:
     """
     Return a statement of the ledger as PostgreSQL reads it.
 
     Parameters are written otherwise. `CROSS JOIN ... ON` is an order for SQLite's planner alone.
     """
-    text = getattr(sql, "postgresql", sql).replace("%", "%%")
+    return _translated(sql.postgresql if isinstance(sql, Sql) else sql)
+
+
+@lru_cache(_STATEMENTS)
+def _translated(text: str) -> str:
+    text = text.replace("%", "%%")
     text = re.sub(r"(?<![:\w]):([a-z_]+)", r"%(\1)s", text.replace("?", "%s"))
     text = re.sub(r"CROSS JOIN (\w+(?: AS \w+)?)\s+ON\b", r"JOIN \1 ON", text)
     text = re.sub(r"CAST\(([a-z.]*body) AS TEXT\)", r"convert_from(\1, 'UTF8')", text)

@@ -10,7 +10,7 @@ from pipeline.language import t
 from pipeline.ledger.store.port import Damaged
 
 # States in which the config or the rights of the user are wrong; none: the URL can't be read.
-_OF_THE_CONFIG = (None, "3D000", "3F000", "42501", "42P07")
+_OF_THE_CONFIG = (None, "3F000", "42501", "42P07")
 
 
 @contextmanager
@@ -30,16 +30,13 @@ def _is_users_fault(exc: psycopg.Error | Damaged) -> bool:
 
 def _sentence(exc: psycopg.Error | Damaged) -> str:
     if isinstance(exc, Damaged):
-        return t("its data is damaged; restore the database from a backup, as docs/how-to/postgresql.md says")
+        return t("the data is damaged; restore it from a backup, as docs/how-to/postgresql.md says")
     advice = {
         "25006": t("the server is a standby, or read-only; name the primary in [ledger] url"),
-        "28": t("the server refused the user; check user and password (PGPASSWORD or PGPASSFILE)"),
-        "3D000": t("the server has no such database; create it with `createdb`, or name another one in [ledger] url"),
         "3F000": t("the search path names no schema that exists; check `options` in [ledger] url"),
         "42501": t("the user may not do that there; let the user own the database, or a schema of its own"),
         "42P07": t("the database has tables of another program; name another database, or a schema of its own"),
         "53100": t("the server's disk is full; free space and resume the run: what was delivered is kept"),
-        "53300": t("the server has no connection left; a run needs three"),
         "55P03": t("another process keeps it locked; wait for that process or end it, then try again"),
     }
     state = exc.sqlstate or ""
@@ -49,9 +46,9 @@ def _sentence(exc: psycopg.Error | Damaged) -> str:
     if isinstance(exc, psycopg.ProgrammingError) and not state:
         return t("[ledger] url can't be used: {reason}", reason=str(exc).strip())
     if isinstance(exc, psycopg.OperationalError):
-        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[-1].strip()
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0].strip()
         return t(
-            "the server can't be reached ({reason}); check [ledger] url and the server, then resume the run: "
+            "the server can't be used ({reason}); check [ledger] url and the server, then resume the run: "
             "what was delivered is kept",
             reason=reason,
         )
