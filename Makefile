@@ -54,7 +54,7 @@ demo-page: $(VENV)/runtime ## run the demo, and write its output into docs/demo.
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh 2>&1 \
 		| $(VENV)/bin/python sample_data/demo_page.py docs/demo.md
 
-test: $(VENV)/dev $(VENV)/browser ## set up .venv where the lock files ask for it, then check
+test: $(VENV)/dev $(VENV)/browser $(VENV)/servers ## set up .venv where the lock files ask for it, then check
 	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
 
 check: ## format, lint, types, import rules, tests, coverage of the rules; in the environment as it is
@@ -70,7 +70,7 @@ coverage: ## branches of the rules (map, judge, limits, admission, decide): 100 
 	$(BIN)/coverage run -m pytest -n 0 -q --hypothesis-seed=0 $(RULE_TESTS)
 	$(BIN)/coverage report
 
-pythons: $(VENV)/dev $(VENV)/browser ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
+pythons: $(VENV)/dev $(VENV)/browser $(VENV)/servers ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
 	PATH="$$PATH:$(PYENV_BINS)" $(VENV)/bin/nox --session $(SESSION) --pythons $(PYTHONS) $(if $(ARGS),-- $(ARGS))
 
 format: ## format the code, and fix what the linter can fix
@@ -127,4 +127,11 @@ $(VENV)/browser: $(VENV)/made
 	@command -v chromium >/dev/null || { \
 		echo "set-up: no chromium found; installing Debian's (root only, about 110 MB)"; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium >/dev/null; }
+	@touch $@
+
+# The tests of ledgers on a server start PostgreSQL and PgBouncer.
+$(VENV)/servers: $(VENV)/made
+	@{ ls /usr/lib/postgresql/*/bin/postgres && ls /usr/sbin/pgbouncer; } >/dev/null 2>&1 || { \
+		echo "set-up: no PostgreSQL or PgBouncer found; installing Debian's (root only, about 60 MB)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends postgresql pgbouncer >/dev/null; }
 	@touch $@

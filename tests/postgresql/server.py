@@ -23,7 +23,7 @@ import psycopg
 # Where Debian, and others, put the server's programs.
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin")
 # A test server need not outlive the machine.
-SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=60", "autovacuum=off", "log_min_messages=fatal")
+SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=300", "autovacuum=off", "log_min_messages=fatal")
 # Seconds that a server may take to start.
 START_SECONDS = 60
 

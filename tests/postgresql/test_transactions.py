@@ -100,11 +100,11 @@ def test_a_run_goes_on_after_the_server_crashed(doomed: PostgresServer, tmp_path
     orders = JobRuns(lambda owner=ALIVE: ledger)
     run = orders.begin()
     orders.stage(run, [order(f"A{n}") for n in range(rows)])
-    is_asked = [Event() for _ in range(crashes)]
+    crashes_now = [Event() for _ in range(crashes)]
 
     def restart() -> None:
-        for asked in is_asked:
-            assert asked.wait(60)
+        for now in crashes_now:
+            assert now.wait(60)
             doomed.kill(signal.SIGQUIT)
             doomed.start()
 
@@ -112,7 +112,7 @@ def test_a_run_goes_on_after_the_server_crashed(doomed: PostgresServer, tmp_path
         restarts = threads.submit(restart)
         for n, due in enumerate(due for lane in run.lanes() for due in lane):
             if n % (rows // crashes) == 5:
-                is_asked[n // (rows // crashes)].set()
+                crashes_now[n // (rows // crashes)].set()
             orders.carry(run, due, DONE)
         restarts.result(120)
     record = conclude(run, RunState.COMPLETED)

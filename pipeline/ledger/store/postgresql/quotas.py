@@ -77,9 +77,9 @@ class ServerQuotaStore:
             self._is_known.add(name)
         try:
             connection.begin(_BEGIN)
-            asked_at = self._clock.steady()
+            sent_at = self._clock.steady()
             ((state, server_time, started),) = connection.execute(_STATE, (name,)).fetchall()
-            has_jumped = self._compare_clocks(server_time, started, asked_at, self._clock.steady())
+            has_jumped = self._compare_clocks(server_time, started, sent_at, self._clock.steady())
             changed, result = step(_FORGOTTEN if has_jumped else state)
             connection.execute(_SET, (changed, name))
             connection.execute("COMMIT")
@@ -88,13 +88,13 @@ class ServerQuotaStore:
             raise
         return result
 
-    def _compare_clocks(self, server_time: float, started: float, asked_at: float, answered_at: float) -> bool:
+    def _compare_clocks(self, server_time: float, started: float, sent_at: float, answered_at: float) -> bool:
         """
         Correct `offset` as far as this exchange proves it wrong; return whether the server's clock has jumped.
 
         The server read its clock between the two times of this machine's clock.
         """
-        least, most = server_time - answered_at, server_time - asked_at
+        least, most = server_time - answered_at, server_time - sent_at
         is_new = started != self._started
         offset = (least + most) / 2 if is_new else min(max(self.offset, least), most)
         has_jumped = not is_new and abs(offset - self.offset) > _MOST_JUMP_SECONDS
