@@ -51,9 +51,11 @@ def on_server(server: PostgresServer, folder: Path) -> NewLedger:
     @contextmanager
     def made(clock: MovedClock) -> Iterator[OpensWith]:
         url = server.database(template=empty.rpartition("/")[2])
-        with opening(Server(url, folder), clock) as opens:
-            yield opens
-        server.drop(url)
+        try:
+            with opening(Server(url, folder), clock) as opens:
+                yield opens
+        finally:
+            server.drop(url)
 
     return made
 
@@ -68,9 +70,11 @@ def opening(place: Path | Server, clock: MovedClock) -> Iterator[OpensWith]:
         opened.append(Ledger(place, clock, owner, connect=connect, sizes=sizes))
         return opened[-1]
 
-    yield open_again
-    for ledger in opened:
-        ledger.close()
+    try:
+        yield open_again
+    finally:
+        for ledger in opened:
+            ledger.close()
 
 
 @pytest.fixture
