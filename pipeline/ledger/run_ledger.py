@@ -41,6 +41,7 @@ from pipeline.model import LaneOrder, Status, Wait
 
 # numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
+    from pipeline.ledger.staging.staged_chunk import StagedChunk
     from pipeline.ledger.staging.staging import Staging
     from pipeline.tables.mapped_chunk import MappedChunk
 
@@ -62,6 +63,13 @@ def chosen_rows(
         done = rows_left.DoneRows(file.reader, parent, tick) if rows_left.has_family(file.reader, parent) else None
         outcomes_of_parent = outcomes.outcomes(file.reader, parent)
         yield from rerunning.chosen(outcomes_of_parent, selection, done.holds if done else lambda _row_no: False)
+
+
+def _with_chunk(connection: Connection, load: "Callable[[], StagedChunk]", write: Callable[..., None]) -> "StagedChunk":
+    """Write a chunk as it was staged, also if the transaction is run again: a decision changes the chunk."""
+    chunk = load()
+    write(connection, chunk=chunk)
+    return chunk
 
 
 class RunLedger:
@@ -181,10 +189,9 @@ class RunLedger:
             find = partial(staging.findings, heartbeat=self.heartbeat, is_gone=self._is_gone, others=others)
             findings = self._file.read(find)
             self.heartbeat()
-            for chunk in staging:
-                self._commit(
-                    partial(decide.decide_and_write, run=self.run, chunk=chunk, findings=findings, rekey=rekey)
-                )
+            for load in staging.loads():
+                decided = partial(decide.decide_and_write, run=self.run, findings=findings, rekey=rekey)
+                chunk = self._commit(partial(_with_chunk, load=load, write=decided))
                 chunk.count(counts, self._file_names[chunk.file_no])
                 self.heartbeat()
             self._forget_staging()
@@ -339,10 +346,11 @@ class RunLedger:
         totals: throttled, elapsed_s, sending_s. `waits` are the waits of this execution.
         """
         self._entries.flush()
-        for chunk in self._staging or ():
+        for load in self._staging.loads() if self._staging is not None else ():
             from pipeline.ledger.staging import decide  # noqa: PLC0415 - see the top
 
-            self._commit_at_length(partial(decide.write_unsent, run=self.run, chunk=chunk, open_as=open_as))
+            unsent = partial(decide.write_unsent, run=self.run, open_as=open_as)
+            self._commit_at_length(partial(_with_chunk, load=load, write=unsent))
         self._commit_in_slices("dues", dues.NOT_REACHED, partial(dues.close_dues, run=self.run, open_as=open_as))
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
             self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))

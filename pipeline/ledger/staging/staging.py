@@ -4,6 +4,7 @@ import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -124,12 +125,19 @@ class Staging:
         return Findings(duplicates, unchanged, others=others)
 
     def __iter__(self) -> Iterator[StagedChunk]:
+        return (load() for load in self.loads())
+
+    def loads(self) -> Iterator[Callable[[], StagedChunk]]:
+        """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
         start = 0
         for size in self._sizes:
-            data = self._spill_file.read_at(start, size)
-            chunk: StagedChunk = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
+            yield partial(self._load, start, size)
             start += size
-            yield chunk
+
+    def _load(self, start: int, size: int) -> StagedChunk:
+        data = self._spill_file.read_at(start, size)
+        chunk: StagedChunk = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
+        return chunk
 
     def close(self) -> None:
         """Delete the chunks."""
