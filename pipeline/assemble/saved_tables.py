@@ -53,7 +53,9 @@ def save_table(table: pa.Table, folder: Path, table_id: str) -> Path:
 
 
 def tables_folder(config: Config) -> Path:
-    """Return the folder of the saved tables."""
+    """Return the folder of the saved tables: beside the ledger's file, or beside the config."""
+    if config.ledger_server is not None:
+        return config.folder / "state" / "inputs"
     return config.ledger_path.with_name(f"{config.ledger_path.name}-inputs")
 
 

@@ -14,7 +14,7 @@ from pipeline.settings import Config
 from pipeline.tables.agreement_totals import StatusTotals
 
 # The limit of `recent` for all runs.
-_ALL_RUNS = -1
+_ALL_RUNS = (1 << 63) - 1
 _ROWS = {
     Status.SUCCEEDED: later(
         "{rows} confirmed before this version of backfill kept agreements and amounts; read them from "

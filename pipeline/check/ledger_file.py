@@ -18,6 +18,9 @@ _LITTLE_BYTES = 2_000_000_000
 def check_ledger(config: Config, clock: Clock, free: Callable[[Path], int] = free_bytes) -> Iterator[Finding]:
     """Yield findings about the ledger and its disk. A missing ledger is not created."""
     path = config.ledger_path
+    if config.ledger_server is not None:
+        yield _server(config, clock)
+        return
     if path.exists():
         try:
             open_the_ledger(config, clock, only_reads=True).close()
@@ -33,6 +36,14 @@ def check_ledger(config: Config, clock: Clock, free: Callable[[Path], int] = fre
         yield Finding(Level.OK, "ledger", t("{path} does not exist yet; the first run creates it", path=path))
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     yield _disk(folder, free(folder))
+
+
+def _server(config: Config, clock: Clock) -> Finding:
+    try:
+        open_the_ledger(config, clock, only_reads=True).close()
+    except LedgerError as exc:
+        return Finding(Level.ERROR, "ledger", str(exc))
+    return Finding(Level.OK, "ledger", t("{server} can be read and written", server=config.ledger))
 
 
 def _disk(folder: Path, free: int) -> Finding:

@@ -71,7 +71,7 @@ def outcome(
     with archive(config, environ) as (opened, ledger):
         if ledger is None:
             raise SettingsError(
-                [t("RUN {run!r}: ledger {ledger_path} has no runs yet", run=run, ledger_path=opened.ledger_path)]
+                [t("RUN {run!r}: ledger {ledger_path} has no runs yet", run=run, ledger_path=opened.ledger)]
             )
         record = ledger.find(run)
         frame = outcome_frame(record.run_id, record.job, ledger.outcome_pages(record))

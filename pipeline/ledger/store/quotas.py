@@ -33,8 +33,12 @@ class QuotaStore:
     A few bytes for each quota, changed by one process at a time.
 
     A commit here survives the death of the process, but not of the machine: a restart takes longer than the period of
-    a quota.
+    a quota. States are in this machine's own time.
     """
+
+    epoch: str | None = None
+    offset = 0.0
+    error = 0.0
 
     def __init__(self, path: Path, connect: Connect = connect) -> None:
         self._path = path
