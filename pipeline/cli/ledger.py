@@ -45,4 +45,4 @@ def _place(name: str, url: str) -> Path | Server:
 
 def _log_progress(table: str, lines: int) -> None:
     if lines % _LINES == 0:
-        _log.info("copied %s lines of %s", f"{lines:,}", table)
+        _log.info(t("copied {lines} lines of {table}", lines=f"{lines:,}", table=table))

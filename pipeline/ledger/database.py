@@ -28,8 +28,7 @@ from pipeline.ledger.store.port import Connection, Quotas, Server, Transactions
 from pipeline.ledger.store.quotas import QuotaStore, quota_path
 from pipeline.ledger.store.space import LogSize, Space, give_back
 from pipeline.ledger.store.traces import has_sent
-from pipeline.ledger.store.transactions import Transactions as FileTransactions
-from pipeline.ledger.store.transactions import WriteLock
+from pipeline.ledger.store.transactions import FileTransactions, WriteLock
 from pipeline.model import Wait
 
 T = TypeVar("T")

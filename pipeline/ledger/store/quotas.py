@@ -9,7 +9,7 @@ from pipeline.errors import LedgerError
 from pipeline.language import later, t
 from pipeline.ledger.store.database import Connect, connect, make_file, with_clear_errors
 from pipeline.ledger.store.lost_file import Place
-from pipeline.ledger.store.transactions import Transactions
+from pipeline.ledger.store.transactions import FileTransactions
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class QuotaStore:
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
             )
-        self._transactions = Transactions(self._connection)
+        self._transactions = FileTransactions(self._connection)
         self._place = Place.of(path)
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
