@@ -84,6 +84,23 @@ def test_balances_tasks_and_states_are_known_the_next_night(served: Workspace) -
     assert found == [["skipped unchanged"] * 2, ["skipped already_succeeded"], ["skipped unchanged"] * 2]
 
 
+def test_plans_and_the_night_are_read_from_the_server(served: Workspace) -> None:
+    """A plan is saved, sent, and compared with the run; one report covers the day."""
+    served.export("orders.csv", [order(1), order(2)])
+    saved = served.backfill("plan", "orders", "--date", "2025-11-20", "--save", "plan.json")
+    ran = served.backfill("run", "--plan", "plan.json")
+    served.export("orders.csv", [order(1), order(2, trade_amount="9.00"), order(3)])
+    differs = json.loads(served.backfill("plan", "orders", "--diff", "--json").stdout)["diff"]
+    run_id = served.reports()[0].name
+    wrong = served.backfill("show", run_id[:-1] + "!")
+    night = served.backfill("report", "--night", "2025-11-20")
+
+    assert (saved.exit_code, ran.exit_code, night.exit_code) == (0, 0, 0)
+    assert {name: differs[name] for name in ("new", "changed", "gone")} == {"new": 1, "changed": 1, "gone": 0}
+    assert f"did you mean {run_id}?" in wrong.stderr
+    assert not (served.folder / "state").exists()
+
+
 def test_a_ledger_that_cannot_be_used_ends_with_2(workspace: Workspace, url: str, postgres: PostgresServer) -> None:
     """No server, no such database, an unknown parameter, a newer version, another program's tables: nothing is sent."""
     workspace.export("orders.csv", [order(1)])
