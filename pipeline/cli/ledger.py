@@ -1,10 +1,9 @@
 """`backfill ledger copy`: move a ledger between SQLite and PostgreSQL. No config and no key is read."""
 
 import argparse
-import logging
 from pathlib import Path
 
-from pipeline.cli.terminal.logs import set_up_logs
+from pipeline.cli.terminal.logs import log, set_up_logs
 from pipeline.cli.terminal.summary import print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
@@ -14,7 +13,6 @@ from pipeline.ledger.store.lease import this_process
 from pipeline.ledger.store.port import Server
 from pipeline.settings.ledger import place_of
 
-_log = logging.getLogger("backfill")
 # Lines after which progress is logged.
 _LINES = 200_000
 
@@ -45,4 +43,4 @@ def _place(name: str, url: str) -> Path | Server:
 
 def _log_progress(table: str, lines: int) -> None:
     if lines % _LINES == 0:
-        _log.info(t("copied {lines} lines of {table}", lines=f"{lines:,}", table=table))
+        log.info(t("copied {lines} lines of {table}", lines=f"{lines:,}", table=table))

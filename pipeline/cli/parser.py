@@ -212,6 +212,7 @@ def _add_ledger(commands: "_Commands[GuidingParser]") -> None:
     copy.add_argument("target", metavar="TO", help=t("a new file or an empty database, written in the same way"))
     copy.add_argument("--json", action="store_true", help=t("print JSON"))
     _add_log_format(copy)
+    _add_common(copy, has_default=False)
 
 
 def _add_check(commands: "_Commands[GuidingParser]") -> None:
