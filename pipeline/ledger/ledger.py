@@ -97,8 +97,8 @@ class Ledger:
         """
         return self._file.read(lambda c: runs.find(c, wanted))
 
-    def recent(self, limit: int) -> list[RunRecord]:
-        """Return the newest runs, newest first."""
+    def recent(self, limit: int | None = None) -> list[RunRecord]:
+        """Return the newest runs, newest first: up to `limit`, or all."""
         return self._file.read(lambda c: runs.recent(c, limit))
 
     def last_of(self, job: str) -> RunRecord | None:

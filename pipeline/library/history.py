@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_ALL = -1
-
 
 def runs(
     config: str | os.PathLike[str] | None, *, limit: int | None = 20, environ: Mapping[str, str] | None = None
@@ -34,7 +32,7 @@ def runs(
         return PastRuns(
             ()
             if ledger is None
-            else (_past_run(ledger, run) for run in ledger.recent(_ALL if limit is None else int(limit)))
+            else (_past_run(ledger, run) for run in ledger.recent(limit if limit is None else int(limit)))
         )
 
 

@@ -217,7 +217,7 @@ def test_with_a_ledger_on_a_server_tables_are_saved_beside_the_config(
     config.write_text(f'{config.read_text("utf-8")}\n[ledger]\nurl = "{url}"\n', "utf-8")
     run(config, "orders", frame, progress=cancel_after_reading, environ={})
     resumed = resume(config, environ={})
-    (past,) = runs(config, environ={})
+    (past,) = runs(config, limit=None, environ={})
     (saved,) = (config.parent / "state").rglob("*.parquet")
     postgres.drop(url)
 

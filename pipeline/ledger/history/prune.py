@@ -23,9 +23,6 @@ from pipeline.ledger.store import generations
 from pipeline.ledger.store.port import Connection, Read, Sql, json_of
 from pipeline.model import Api
 
-# The limit of `recent` for all runs: a ledger of a year has a few thousand.
-_ALL_RUNS = (1 << 63) - 1
-
 # Whether a resume or rerun of a run would send any due. It does not send one whose key has ended in any run, nor one
 # that a newer confirmed balance or state has overtaken. A state in doubt is sent all the same.
 _HAS_ROWS_LEFT = """
@@ -203,7 +200,7 @@ def _judge_all(file: PruneFile, before: datetime, pruned: Pruned) -> list[_Famil
 
 def _families(connection: Connection) -> list[_Family]:
     """Return all runs, each with its reruns and fixes."""
-    found = runs.recent(connection, _ALL_RUNS)
+    found = runs.recent(connection)
     by_id = {run.run_id: run.run_no for run in found}
     first = {run.run_no: run.run_no for run in found}
 

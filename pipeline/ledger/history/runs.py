@@ -57,7 +57,8 @@ _IDS_FROM = "SELECT run_id FROM runs WHERE substr(run_id, 1, length(?)) = ?"
 _LAST_COMPLETED = f"""
 SELECT {_COLUMNS} FROM runs WHERE job = ? AND state = 'completed' AND parent IS NULL ORDER BY run_no DESC LIMIT 1
 """
-# The newest runs, newest first.
+# The newest runs, newest first. `_ALL` is the limit where there is none: PostgreSQL takes no negative one.
+_ALL = (1 << 63) - 1
 _RECENT = f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT ?"
 # The newest run of a job.
 _LAST_OF_JOB = f"SELECT {_COLUMNS} FROM runs WHERE job = ? ORDER BY run_no DESC LIMIT 1"
@@ -197,9 +198,9 @@ def with_numbers(connection: Connection, run_nos: Iterable[int]) -> list[RunReco
     return [_record(line) for line in connection.execute(_WITH_NUMBERS, (json_of(run_nos),))]
 
 
-def recent(connection: Connection, limit: int) -> list[RunRecord]:
-    """Return the newest runs, newest first."""
-    return [_record(line) for line in connection.execute(_RECENT, (limit,))]
+def recent(connection: Connection, limit: int | None = None) -> list[RunRecord]:
+    """Return the newest runs, newest first: up to `limit`, or all."""
+    return [_record(line) for line in connection.execute(_RECENT, (_ALL if limit is None else limit,))]
 
 
 def last_of(connection: Connection, job: str) -> RunRecord | None:
