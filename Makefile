@@ -69,7 +69,10 @@ docs: $(VENV)/dev ## build the documentation site into build/docs/site; a warnin
 diagrams: $(VENV)/dev $(VENV)/browser $(VENV)/mermaid ## draw the diagrams of the documents into docs/diagrams/; needs npm
 	$(VENV)/bin/python -m docs.site.diagrams $(VENV)/mermaid/package/dist/mermaid.min.js
 
-test: $(VENV)/dev $(VENV)/browser $(VENV)/shells $(VENV)/orchestrators/ready $(VENV)/systemd ## set up .venv where the lock files ask for it, then check
+# What the tests need beside Python packages.
+TOOLS = $(VENV)/browser $(VENV)/shells $(VENV)/orchestrators/ready $(VENV)/systemd $(VENV)/servers
+
+test: $(VENV)/dev $(TOOLS) ## set up .venv where the lock files ask for it, then check
 	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
 
 check: ## format, lint, types, import rules, tests, coverage of the rules; in the environment as it is
@@ -85,7 +88,7 @@ coverage: ## branches of the rules (map, judge, limits, admission, decide): 100 
 	$(BIN)/coverage run -m pytest -n 0 -q --hypothesis-seed=0 $(RULE_TESTS)
 	$(BIN)/coverage report
 
-pythons: $(VENV)/dev $(VENV)/browser $(VENV)/shells $(VENV)/orchestrators/ready $(VENV)/systemd ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
+pythons: $(VENV)/dev $(TOOLS) ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
 	PATH="$$PATH:$(PYENV_BINS)" $(VENV)/bin/nox --session $(SESSION) --pythons $(PYTHONS) $(if $(ARGS),-- $(ARGS))
 
 format: ## format the code, and fix what the linter can fix
@@ -177,4 +180,11 @@ $(VENV)/shells: $(VENV)/made
 	@command -v zsh >/dev/null && command -v fish >/dev/null || { \
 		echo "set-up: no zsh or no fish found; installing Debian's (root only, about 8 MB)"; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends zsh fish >/dev/null; }
+	@touch $@
+
+# The tests of ledgers on a server start PostgreSQL and PgBouncer.
+$(VENV)/servers: $(VENV)/made
+	@{ ls /usr/lib/postgresql/*/bin/postgres && ls /usr/sbin/pgbouncer; } >/dev/null 2>&1 || { \
+		echo "set-up: no PostgreSQL or PgBouncer found; installing Debian's (root only, about 60 MB)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends postgresql pgbouncer >/dev/null; }
 	@touch $@

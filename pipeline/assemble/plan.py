@@ -46,10 +46,11 @@ def plan(
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch,
         DryRun(
-            config.ledger_path,
+            config.ledger,
             new,
             merchant,
             Path(scratch),
+            clock=system.clock,
             traces=traces,
             look=look_at_bodies,
             compares=compares,

@@ -59,7 +59,7 @@ def save_plan(output: Path, config: Config, made: Plan, saved: SavedPlan) -> Non
     """Write a plan to a file; it appears whole or not at all. Raises SettingsError if that is not allowed."""
     if output.is_dir():
         raise SettingsError([t("--save {path}: that is a folder; name a file", path=output)])
-    ledger = Ledger(config.ledger_path, SystemClock(), this_process(), only_reads=True)
+    ledger = Ledger(config.ledger, SystemClock(), this_process(), only_reads=True)
     with closing(ledger):
         inputs = [source.location for source in made.inputs]
         ProtectedFiles(config, ledger, inputs).check([output], f"--save {output}", is_file=True)

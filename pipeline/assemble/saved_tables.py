@@ -17,7 +17,6 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.report.files.folder import PendingFiles
 from pipeline.settings import Config
 
-_ALL_RUNS = -1
 # Small pages and no dictionaries, because the reader has bounds for what they unpack to.
 _GROUP_ROWS, _ROWS_AT_ONCE = 1 << 16, 4
 
@@ -53,14 +52,16 @@ def save_table(table: pa.Table, folder: Path, table_id: str) -> Path:
 
 
 def tables_folder(config: Config) -> Path:
-    """Return the folder of the saved tables."""
+    """Return the folder of the saved tables: beside the ledger's file, or beside the config."""
+    if config.ledger_server is not None:
+        return config.folder / "state" / "inputs"
     return config.ledger_path.with_name(f"{config.ledger_path.name}-inputs")
 
 
 def delete_tables(config: Config, ledger: Ledger, before: datetime) -> None:
     """Delete the tables that were written before a moment, and that no run of the ledger has as its input."""
     folder = tables_folder(config)
-    options = [run.options for run in ledger.recent(_ALL_RUNS)]
+    options = [run.options for run in ledger.recent()]
     needed = {Path(each["base"], name) for each in options for name in each["inputs"]}
     # A crash between saving and the run's begin leaves a table without a run.
     with suppress(OSError):

@@ -21,6 +21,9 @@ _OLDEST_COPY = timedelta(hours=48)
 def check_ledger(config: Config, clock: Clock, free: Callable[[Path], int] = free_bytes) -> Iterator[Finding]:
     """Yield findings about the ledger and its disk. A missing ledger is not created."""
     path = config.ledger_path
+    if config.ledger_server is not None:
+        yield _server(config, clock)
+        return
     if path.exists():
         try:
             open_the_ledger(config, clock, only_reads=True).close()
@@ -48,6 +51,14 @@ def _copy(path: Path, now: datetime) -> Finding:
     age = now - datetime.fromtimestamp(path.stat().st_mtime, UTC)
     text = t("{path}: the copy of the ledger is {hours:,.0f} hours old", path=path, hours=age / timedelta(hours=1))
     return Finding(Level.WARNING if age > _OLDEST_COPY else Level.OK, "ledger", text)
+
+
+def _server(config: Config, clock: Clock) -> Finding:
+    try:
+        open_the_ledger(config, clock, only_reads=True).close()
+    except LedgerError as exc:
+        return Finding(Level.ERROR, "ledger", str(exc))
+    return Finding(Level.OK, "ledger", t("{server} can be read and written", server=config.ledger))
 
 
 def _disk(folder: Path, free: int) -> Finding:

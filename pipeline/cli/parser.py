@@ -36,6 +36,7 @@ def build_parser() -> GuidingParser:
     _add_history(commands)
     _add_totals(commands)
     _add_prune(commands)
+    _add_ledger(commands)
     _add_check(commands)
     init = commands.add_parser("init", help=t("write a commented config, test keys and sample exports to start from"))
     init.add_argument("folder", metavar="DIR", type=Path, help=t("a new folder"))
@@ -200,6 +201,18 @@ def _add_prune(commands: "_Commands[GuidingParser]") -> None:
     prune.add_argument("--json", action="store_true", help=t("print JSON"))
     _add_config(prune)
     _add_log_format(prune)
+
+
+def _add_ledger(commands: "_Commands[GuidingParser]") -> None:
+    ledger = commands.add_parser("ledger", help=t("move a ledger between SQLite and PostgreSQL"))
+    actions = ledger.add_subparsers(dest="action", metavar="ACTION", required=True)
+    copy = actions.add_parser("copy", help=t("copy a ledger into an empty one; then change [ledger] url"))
+    form = t("sqlite:///PATH, relative to the working directory, or postgresql://USER@HOST/DB")
+    copy.add_argument("source", metavar="FROM", help=form)
+    copy.add_argument("target", metavar="TO", help=t("a new file or an empty database, written in the same way"))
+    copy.add_argument("--json", action="store_true", help=t("print JSON"))
+    _add_log_format(copy)
+    _add_common(copy, has_default=False)
 
 
 def _add_check(commands: "_Commands[GuidingParser]") -> None:

@@ -26,7 +26,7 @@ def totals(args: argparse.Namespace) -> int:
     totals_format = _format_of(args)
     with archive(args) as (config, ledger):
         if ledger is None:
-            raise SettingsError([t("ledger {ledger_path} has no runs yet", ledger_path=config.ledger_path)])
+            raise SettingsError([t("ledger {ledger_path} has no runs yet", ledger_path=config.ledger)])
         wanted = _wanted(args, config.accounts)
         # Totals of a ledger that is behind would be too low.
         ledger.refuse_if_behind()

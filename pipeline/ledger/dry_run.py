@@ -1,6 +1,5 @@
 """`DryRun`: stages a run for `plan` with the ledger only read, and counts what the run would do now."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -11,6 +10,8 @@ from typing import Self
 
 import numpy as np
 
+from pipeline.clock import Clock
+from pipeline.ledger.database import clear_errors_of, open_to_read
 from pipeline.ledger.history import runs
 from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.origins import Origin, find_origins
@@ -23,8 +24,8 @@ from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import Staging
 from pipeline.ledger.store import generations
-from pipeline.ledger.store.database import open_for_reading, with_clear_errors
 from pipeline.ledger.store.lease import is_dead, this_process
+from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.traces import NO_TRACES, Traces, refuse_if_behind
 from pipeline.model import Status
 from pipeline.tables.mapped_chunk import MappedChunk
@@ -61,7 +62,7 @@ class DryRun:
     """
     Stages rows as `RunLedger` does, and decides on them in the same way, but writes nothing. Use it as a context.
 
-    `path` is the ledger; it need not exist. `folder` holds the spill files. `traces` show whether the ledger is the
+    `place` is the ledger; it need not exist. `folder` holds the spill files. `traces` show whether the ledger is the
     newest copy. `look` sees the bodies that a run would send. `salt` is the text that keys made from rows are also made
     of. With `compares` the rows are compared with those of the job's last completed run. Raises LedgerError as
     `RunLedger` does.
@@ -69,20 +70,21 @@ class DryRun:
 
     def __init__(
         self,
-        path: Path,
+        place: Path | Server,
         new: NewRun,
         merchant: str,
         folder: Path,
         *,
+        clock: Clock,
         traces: Traces = NO_TRACES,
         look: Callable[[Iterable[bytes]], None] = lambda _bodies: None,
         compares: bool = False,
     ) -> None:
-        self._path = path
-        with with_clear_errors(path):
-            self._connection = open_for_reading(path)
+        self._place = place
+        with clear_errors_of(place):
+            self._connection = open_to_read(place, clock)
             try:
-                refuse_if_behind(self._connection, path, traces)
+                refuse_if_behind(self._connection, place, traces)
                 generation = generations.current(self._connection)
                 number = generation.of_account(new.api)
                 account_no = runs.account_no_of(self._connection, new.account, merchant, number)
@@ -121,14 +123,14 @@ class DryRun:
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
         """Return the origin that each mark of a fixed row names; marks that name no row are left out."""
-        with with_clear_errors(self._path):
+        with clear_errors_of(self._place):
             return find_origins(self._connection, self._run, marks)
 
     def stage(self, file_no: int, first_row_no: int, mapped: MappedChunk, retarget: Retarget) -> int:
         """Stage a chunk of rows; return how many of them are invalid."""
         if self._staging is None:
             self._staging = Staging(self._run, self._folder, retarget, keeps_cells=False)
-        with with_clear_errors(self._path):
+        with clear_errors_of(self._place):
             return self._staging.add(self._connection, file_no, first_row_no, mapped)
 
     def start_delivering(
@@ -146,7 +148,7 @@ class DryRun:
 
     def _decide(self, staging: Staging, rekey: Rekey, others: OtherSenders | None) -> None:
         is_gone = partial(is_dead, here=this_process())
-        with with_clear_errors(self._path):
+        with clear_errors_of(self._place):
             findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone, others=others)
             for chunk in staging:
                 decide.decide(self._connection, self._run, chunk, findings)
@@ -156,7 +158,7 @@ class DryRun:
         self.result.lanes = sum(map(_lanes_of, self._lanes))
 
     def _compare(self, last: RunRecord, comparison: ExportComparison) -> ExportDifferences:
-        with with_clear_errors(self._path):
+        with clear_errors_of(self._place):
             comparison.add_run(self._connection, last)
             files_of_run = {source.file_no: source.name for source in inputs_of(self._connection, last)}
             short_id = runs.short_id(self._connection, last.run_id)
@@ -208,7 +210,7 @@ def _lanes_of(part: Iterable[EntryTable]) -> int:
     return len(lanes)
 
 
-def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
+def _next_run(connection: Connection, new: NewRun, account_no: int) -> RunRecord:
     """Return the run as the ledger would have it if it began now."""
     run_no = connection.execute("SELECT coalesce(max(run_no), 0) + 1 FROM runs").fetchone()[0]
     # A run has all fields of a new run.

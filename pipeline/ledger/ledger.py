@@ -1,7 +1,5 @@
 """`Ledger`: an open ledger file. It finds runs, reads their outcomes, starts new runs and resumes old ones."""
 
-import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
@@ -13,28 +11,23 @@ from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.language import t
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
+from pipeline.ledger.database import open_database
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, run_counts, runs, totals
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.history.totals import ReadRow, Wanted
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
-from pipeline.ledger.run_ledger import OpenFile, RunLedger
+from pipeline.ledger.run_ledger import RunLedger, chosen_rows
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
 from pipeline.ledger.store.database import (
     BUSY_SECONDS,
     Connect,
     connect,
-    open_for_reading,
-    open_ledger,
-    wal_path,
-    with_clear_errors,
 )
 from pipeline.ledger.store.lease import IsDead, IsGone, Lease, LeaseOwner
-from pipeline.ledger.store.lost_file import LostFileCheck, Place
-from pipeline.ledger.store.quotas import QuotaStore, quota_path
-from pipeline.ledger.store.space import LogSize, Space, give_back
-from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
-from pipeline.ledger.store.transactions import Transactions, WriteLock
+from pipeline.ledger.store.port import Connection, Quotas, Server
+from pipeline.ledger.store.space import Space
+from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, refuse_if_behind
 from pipeline.model import Api, Status
 from pipeline.tables.agreement_totals import OpenAgreements, StatusTotals
 from pipeline.tables.outcome_page import Outcome, OutcomePage
@@ -63,7 +56,7 @@ class Ledger:
 
     def __init__(
         self,
-        path: Path,
+        place: Path | Server,
         clock: Clock,
         owner: LeaseOwner,
         *,
@@ -75,52 +68,25 @@ class Ledger:
         lease_seconds: float = lease.LEASE_SECONDS,
         busy_seconds: float = BUSY_SECONDS,
     ) -> None:
-        self.path = path
+        # A ledger on a server has only its scratch folder here.
+        self.path = place if isinstance(place, Path) else place.scratch
+        self.place = place
         self._traces = traces
         self._clock = clock
         self._owner = owner
         self._is_gone: IsGone = lambda other: is_dead(other, owner)
-        self._connect = connect
         self._sizes = sizes
         self._lease_seconds = lease_seconds
-        self._busy_seconds = busy_seconds
-        self._file = self._open(only_reads=only_reads)
-        self._quotas: QuotaStore | None = None
-
-    def _open(self, *, only_reads: bool) -> OpenFile:
-        path, lock = self.path, WriteLock(self._clock, busy_seconds=self._busy_seconds)
-        with with_clear_errors(path):
-            writer = open_for_reading(path) if only_reads else open_ledger(path, self._connect)
-            # The log exists since `open_ledger` read the version. SQLite keeps it as long as the file is open.
-            places = [] if only_reads else [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
-            reader, reading = writer if only_reads else self._connect(path), threading.Lock()
-            if not only_reads:
-                lock.prepare(writer)
-        return OpenFile(
-            path=path,
-            writer=writer,
-            reader=reader,
-            reading=reading,
-            marks=self._traces.marks(),
-            lost_file=LostFileCheck(path, places, reader, reading),
-            lock=lock,
-            log=LogSize(path, self._clock, self._connect),
+        self._file = open_database(
+            place, clock, traces.marks(), connect, only_reads=only_reads, busy_seconds=busy_seconds
         )
 
-    def quotas(self) -> QuotaStore:
+    def quotas(self) -> Quotas:
         """Return the store of this ledger's quotas. It is closed with the ledger."""
-        if self._quotas is None:
-            path = quota_path(self.path)
-            is_lost = not path.exists() and self._file.read(has_sent)
-            self._quotas = QuotaStore(path, self._connect)
-            if is_lost:
-                self._quotas.forget()
-        return self._quotas
+        return self._file.quotas()
 
     def close(self) -> None:
-        """Close the file, and the file of quotas."""
-        if self._quotas is not None:
-            self._quotas.close()
+        """Close the ledger, and its quotas."""
         self._file.close()
 
     def find(self, wanted: str) -> RunRecord:
@@ -131,8 +97,8 @@ class Ledger:
         """
         return self._file.read(lambda c: runs.find(c, wanted))
 
-    def recent(self, limit: int) -> list[RunRecord]:
-        """Return the newest runs, newest first."""
+    def recent(self, limit: int | None = None) -> list[RunRecord]:
+        """Return the newest runs, newest first: up to `limit`, or all."""
         return self._file.read(lambda c: runs.recent(c, limit))
 
     def last_of(self, job: str) -> RunRecord | None:
@@ -169,7 +135,7 @@ class Ledger:
 
         A row is done once it succeeded or was skipped, in any of these runs. `tick` is called now and then.
         """
-        with with_clear_errors(self.path):
+        with self._file.clear_errors():
             return rows_left.left_of(self._file.reader, run, tick)
 
     def has_family(self, run: RunRecord) -> bool:
@@ -188,7 +154,7 @@ class Ledger:
 
     def takes_any(self, parent: RunRecord, selection: Selection) -> bool:
         """Return whether a rerun of a run with this selection would send any row."""
-        return next(self._file.chosen(parent, selection), None) is not None
+        return next(chosen_rows(self._file, parent, selection), None) is not None
 
     def marks(self, run: RunRecord) -> Callable[[int, Outcome], str]:
         """
@@ -211,27 +177,27 @@ class Ledger:
         """Return whether some process executes the run now."""
         return run.run_id in self._file.read(self._live_runs)
 
-    def _live_runs(self, connection: sqlite3.Connection) -> set[str]:
-        return lease.live_runs(connection, self._clock.now(), self._is_gone)
+    def _live_runs(self, connection: Connection) -> set[str]:
+        return lease.live_runs(connection, self._file.now(connection), self._is_gone)
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row, in source order."""
-        with with_clear_errors(self.path):
+        with self._file.clear_errors():
             yield from outcomes.outcomes(self._file.reader, run)
 
     def outcome_pages(self, run: RunRecord) -> Iterator[OutcomePage]:
         """Yield the outcomes of all rows in pages, in source order. No page is empty."""
-        with with_clear_errors(self.path):
+        with self._file.clear_errors():
             yield from outcomes.outcome_pages(self._file.reader, run)
 
     def totals(self, wanted: Wanted, read_row: ReadRow) -> Iterator[StatusTotals]:
         """Yield the totals of agreements, sorted by account and agreement; see `history.totals`."""
-        with with_clear_errors(self.path):
+        with self._file.clear_errors():
             yield from totals.totals(self._file.reader, wanted, read_row)
 
     def open_agreements(self, run: RunRecord, read_row: ReadRow) -> OpenAgreements:
         """Return the agreements of a run whose totals are not final because of its rows."""
-        with with_clear_errors(self.path):
+        with self._file.clear_errors():
             return totals.open_agreements(self._file.reader, run, read_row)
 
     def resynced_at(self) -> str | None:
@@ -240,7 +206,7 @@ class Ledger:
 
     def refuse_if_behind(self) -> None:
         """Raise LedgerBehind if something was sent that this ledger does not know."""
-        self._file.read(lambda c: refuse_if_behind(c, self.path, self._traces))
+        self._file.read(lambda c: refuse_if_behind(c, self._file.name, self._traces))
 
     def prune(self, *, runs_before: datetime, deliveries_before: datetime | None = None) -> Pruned:
         """
@@ -249,11 +215,11 @@ class Ledger:
         Other processes may run jobs meanwhile. Raises LedgerBehind if the ledger needs a resync first.
         """
         self.refuse_if_behind()
-        transactions = Transactions(self._file.writer, begin=self._file.lock.begin)
+        transactions = self._file.transactions()
 
-        def commit(write: Callable[[sqlite3.Connection], T]) -> T:
+        def commit(write: Callable[[Connection], T]) -> T:
             began_at = self._clock.steady()
-            with with_clear_errors(self.path):
+            with self._file.clear_errors():
                 result = transactions.run(write)
             # Leave at least half of the time to jobs of other processes.
             self._clock.sleep(max(_PAUSE_SECONDS, self._clock.steady() - began_at))
@@ -265,8 +231,7 @@ class Ledger:
     def give_back_space(self) -> Space:
         """Return free pages of the file to the disk, without disturbing runs of other processes."""
         is_held = bool(self._file.read(self._live_runs))
-        with with_clear_errors(self.path):
-            return give_back(self._file.writer, self.path, lambda: self._clock.sleep(_PAUSE_SECONDS), is_held=is_held)
+        return self._file.give_back(lambda: self._clock.sleep(_PAUSE_SECONDS), is_held=is_held)
 
     def begin(self, new: NewRun, merchant: str, *, copied: RunRecord | None = None, resync: bool = False) -> RunLedger:
         """
@@ -277,12 +242,12 @@ class Ledger:
         ledger needs a resync first.
         """
 
-        def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
+        def write(connection: Connection) -> tuple[RunRecord, Lease]:
             job_lease = self._acquire(connection, new.job, new.run_id)
             if resync:
                 self._resync(connection, new)
             else:
-                refuse_if_behind(connection, self.path, self._traces)
+                refuse_if_behind(connection, self._file.name, self._traces)
             account_no = self._bind(connection, new.api, new.account, merchant)
             if copied is not None:
                 # It may have been pruned since the caller read it.
@@ -298,7 +263,7 @@ class Ledger:
         `options` replace those that the run has. Raises RunHeld if another run of the job is alive.
         """
 
-        def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
+        def write(connection: Connection) -> tuple[RunRecord, Lease]:
             job_lease = self._acquire_for(connection, run, merchant)
             if runs.find(connection, run.run_id).phase is not run.phase:
                 raise LedgerError(
@@ -322,47 +287,44 @@ class Ledger:
         Raises RunHeld if another run of the job is alive.
         """
 
-        def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
+        def write(connection: Connection) -> tuple[RunRecord, Lease]:
             return runs.find(connection, run.run_id), self._acquire_for(connection, run, merchant)
 
         return self._take(write)
 
-    def _acquire_for(self, connection: sqlite3.Connection, run: RunRecord, merchant: str) -> Lease:
+    def _acquire_for(self, connection: Connection, run: RunRecord, merchant: str) -> Lease:
         """Take the lease of the job for an earlier run, unless the ledger needs a resync or has had one since."""
         job_lease = self._acquire(connection, run.job, run.run_id)
-        refuse_if_behind(connection, self.path, self._traces)
+        refuse_if_behind(connection, self._file.name, self._traces)
         _refuse_former_generation(run, self._bind(connection, run.api, run.account, merchant))
         return job_lease
 
-    def _acquire(self, connection: sqlite3.Connection, job: str, run_id: str) -> Lease:
+    def _acquire(self, connection: Connection, job: str, run_id: str) -> Lease:
         return lease.acquire(
             connection=connection,
             job=job,
             run_id=run_id,
             owner=self._owner,
-            now=self._clock.now(),
+            now=self._file.now(connection),
             is_gone=self._is_gone,
             seconds=self._lease_seconds,
         )
 
-    def _resync(self, connection: sqlite3.Connection, new: NewRun) -> None:
+    def _resync(self, connection: Connection, new: NewRun) -> None:
         """Begin a generation, named after the run. Earlier confirmations and existing traces no longer count."""
-        lease.end_others(connection, new.job, self._owner, self._clock.now(), self._is_gone)
+        lease.end_others(connection, new.job, self._owner, self._file.now(connection), self._is_gone)
         accept(connection, self._traces)
         generations.begin(connection, new.run_id, new.started_at)
-        # The state of the quotas may be as old as the ledger. A missing file is left missing here: after a crash it
-        # still has to be seen that it was.
-        if quota_path(self.path).exists():
-            self.quotas().forget()
+        self._file.forget_quotas()
 
-    def _bind(self, connection: sqlite3.Connection, api: Api, account: str, merchant: str) -> int:
+    def _bind(self, connection: Connection, api: Api, account: str, merchant: str) -> int:
         generation = generations.current(connection).of_account(api)
         return runs.bind_account(connection, account, merchant, generation)
 
-    def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> RunLedger:
-        with with_clear_errors(self.path):
-            run, job_lease = Transactions(self._file.writer, begin=self._file.lock.begin).run(write)
-        self._file.lost_file.check(run.run_id)
+    def _take(self, write: Callable[[Connection], tuple[RunRecord, Lease]]) -> RunLedger:
+        with self._file.clear_errors():
+            run, job_lease = self._file.transactions().run(write)
+        self._file.check_kept(run.run_id)
         return RunLedger(self._file, self._clock, run, job_lease, is_gone=self._is_gone, sizes=self._sizes)
 
 

@@ -1,10 +1,7 @@
 """`RunLedger`: the ledger as one run uses it. The run holds the lease of its job, stages, delivers and concludes."""
 
-import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.ledger.batch_sizes import BatchSizes
+from pipeline.ledger.database import Database
 from pipeline.ledger.delivering import deliveries, questions, queue
 from pipeline.ledger.delivering.deliveries import Entry
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, skipped_rows
@@ -35,17 +33,15 @@ from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.store import generations, lease
-from pipeline.ledger.store.database import with_clear_errors
 from pipeline.ledger.store.group_commit import GroupCommit
 from pipeline.ledger.store.lease import IsGone, Lease
-from pipeline.ledger.store.lost_file import LostFileCheck
-from pipeline.ledger.store.marks import Mark, Marks
-from pipeline.ledger.store.space import LogSize
-from pipeline.ledger.store.transactions import Transactions, WriteLock
+from pipeline.ledger.store.marks import Mark
+from pipeline.ledger.store.port import Connection
 from pipeline.model import LaneOrder, Status, Wait
 
 # numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
+    from pipeline.ledger.staging.staged_chunk import StagedChunk
     from pipeline.ledger.staging.staging import Staging
     from pipeline.tables.mapped_chunk import MappedChunk
 
@@ -59,44 +55,21 @@ _RENEW_BEFORE_ATTEMPT_AT = 1 / 2
 _KEEP_REPORT_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
-    """
-    An open ledger file, shared by `Ledger` and `RunLedger`.
+def chosen_rows(
+    file: Database, parent: RunRecord, selection: rerunning.Selection, tick: Callable[[], None] = lambda: None
+) -> Iterator[rerunning.Chosen]:
+    """Yield the rows of a run that a rerun sends again; `tick` is called now and then."""
+    with file.clear_errors():
+        done = rows_left.DoneRows(file.reader, parent, tick) if rows_left.has_family(file.reader, parent) else None
+        outcomes_of_parent = outcomes.outcomes(file.reader, parent)
+        yield from rerunning.chosen(outcomes_of_parent, selection, done.holds if done else lambda _row_no: False)
 
-    `reader` is used only by the thread that has the lock `reading`. `marks` are files outside that say how far the
-    ledger has come, `lost_file` detects that the file was moved, `lock` is its write lock, `log` watches the size of
-    its write-ahead log.
-    """
 
-    path: Path
-    writer: sqlite3.Connection
-    reader: sqlite3.Connection
-    reading: threading.Lock
-    marks: Marks
-    lost_file: LostFileCheck
-    lock: WriteLock
-    log: LogSize
-
-    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Return the result of a query."""
-        with self.reading, with_clear_errors(self.path):
-            return query(self.reader)
-
-    def chosen(
-        self, parent: RunRecord, selection: rerunning.Selection, tick: Callable[[], None] = lambda: None
-    ) -> Iterator[rerunning.Chosen]:
-        """Yield the rows of a run that a rerun sends again; `tick` is called now and then."""
-        with with_clear_errors(self.path):
-            done = rows_left.DoneRows(self.reader, parent, tick) if rows_left.has_family(self.reader, parent) else None
-            outcomes_of_parent = outcomes.outcomes(self.reader, parent)
-            yield from rerunning.chosen(outcomes_of_parent, selection, done.holds if done else lambda _row_no: False)
-
-    def close(self) -> None:
-        """Close the connections, and write the last marks."""
-        self.reader.close()
-        self.writer.close()
-        self.marks.close()
+def _with_chunk(connection: Connection, load: "Callable[[], StagedChunk]", write: Callable[..., None]) -> "StagedChunk":
+    """Write a chunk as it was staged, also if the transaction is run again: a decision changes the chunk."""
+    chunk = load()
+    write(connection, chunk=chunk)
+    return chunk
 
 
 class RunLedger:
@@ -115,7 +88,7 @@ class RunLedger:
     """
 
     def __init__(
-        self, file: OpenFile, clock: Clock, run: RunRecord, job_lease: Lease, *, is_gone: IsGone, sizes: BatchSizes
+        self, file: Database, clock: Clock, run: RunRecord, job_lease: Lease, *, is_gone: IsGone, sizes: BatchSizes
     ) -> None:
         self.run = run
         self._sizes = sizes
@@ -123,7 +96,7 @@ class RunLedger:
         self._file = file
         self._lease = job_lease
         self._clock = clock
-        self._transactions = Transactions(file.writer, lambda c: lease.check(c, job_lease), begin=file.lock.begin)
+        self._transactions = file.transactions(job_lease, run.account_no)
         self._entries = GroupCommit(self._record, self._on_look)
         self._renewed_at = self._clock.steady()
         self._keep_report_from = 0.0
@@ -137,19 +110,19 @@ class RunLedger:
         """The text that keys made from rows are also made of; see `Generation`."""
         return self._generation.salt
 
-    def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
-        with with_clear_errors(self._file.path):
+    def _commit(self, write: Callable[[Connection], T]) -> T:
+        with self._file.clear_errors():
             result = self._transactions.run(write)
         # A commit to a file that is not in its place does not count.
-        self._file.lost_file.check(self.run.run_id)
+        self._file.check_kept(self.run.run_id)
         return result
 
-    def _commit_at_length(self, write: Callable[[sqlite3.Connection], T]) -> T:
+    def _commit_at_length(self, write: Callable[[Connection], T]) -> T:
         """Commit what may take longer than the lease lasts. During the transaction nobody can take the job."""
 
-        def write_and_renew(connection: sqlite3.Connection) -> T:
+        def write_and_renew(connection: Connection) -> T:
             result = write(connection)
-            lease.renew(connection, self._lease, self._clock.now())
+            lease.renew(connection, self._lease, self._file.now(connection))
             return result
 
         return self._commit(write_and_renew)
@@ -193,7 +166,7 @@ class RunLedger:
         from pipeline.ledger.staging.staging import Staging  # noqa: PLC0415 - see the top
 
         if self._staging is None:
-            self._staging = Staging(self.run, self._file.path.parent, retarget)
+            self._staging = Staging(self.run, self._file.scratch, retarget)
         staging = self._staging
         return self._file.read(lambda c: staging.add(c, file_no, first_row_no, mapped))
 
@@ -216,15 +189,14 @@ class RunLedger:
             find = partial(staging.findings, heartbeat=self.heartbeat, is_gone=self._is_gone, others=others)
             findings = self._file.read(find)
             self.heartbeat()
-            for chunk in staging:
-                self._commit(
-                    partial(decide.decide_and_write, run=self.run, chunk=chunk, findings=findings, rekey=rekey)
-                )
+            for load in staging.loads():
+                decided = partial(decide.decide_and_write, run=self.run, findings=findings, rekey=rekey)
+                chunk = self._commit(partial(_with_chunk, load=load, write=decided))
                 chunk.count(counts, self._file_names[chunk.file_no])
                 self.heartbeat()
             self._forget_staging()
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             origins.link_run(connection, self.run)
             runs.start_delivering(connection, self.run)
 
@@ -249,13 +221,13 @@ class RunLedger:
         self.unstage()
         self._commit(lambda c: rerunning.copy_inputs(c, parent, self.run))
         count = 0
-        chosen = self._file.chosen(parent, selection, self.heartbeat)
+        chosen = chosen_rows(self._file, parent, selection, self.heartbeat)
         while rows := list(islice(chosen, self._sizes.copied_rows)):
             copy = partial(rerunning.copy_rows, parent=parent, run=self.run, rows=rows, rekey=rewrites.rekey)
             self._commit_at_length(partial(copy, first=count + 1))
             count += len(rows)
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: Connection) -> None:
             rerunning.complete(connection, self.run, rewrites.retarget)
             runs.start_delivering(connection, self.run)
 
@@ -268,7 +240,7 @@ class RunLedger:
 
         `rows` limits them to the first rows that have open dues.
         """
-        return queue.lanes(self._file.read, self.run, order, rows, self._sizes)
+        return queue.lanes(self._file.read, self.run, order, rows, self._sizes, folder=self._file.scratch)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Write intents; return when they are on disk, with an admission each: only dues with `Go` may be sent."""
@@ -288,7 +260,7 @@ class RunLedger:
         is_confirmed = any(end.status is Status.SUCCEEDED and end.attempts for end in ends)
         keeps_report = is_confirmed and now >= self._keep_report_from
 
-        def write(connection: sqlite3.Connection) -> tuple[list[Admission | None], Mark | None]:
+        def write(connection: Connection) -> tuple[list[Admission | None], Mark | None]:
             admissions = deliveries.record(
                 connection,
                 self.run,
@@ -330,20 +302,20 @@ class RunLedger:
         Set a function that is called at each heartbeat, and about once a second while a thread waits for the write
         lock; None: none.
         """
-        self._file.lock.on_look = call
+        self._file.on_look = call
 
     def _on_look(self) -> None:
-        if self._file.lock.on_look is not None:
-            self._file.lock.on_look()
+        if self._file.on_look is not None:
+            self._file.on_look()
 
     def waiting(self) -> list[Wait]:
         """Return what blocks writing to the ledger now, and readers that let its log grow."""
-        return [*self._file.lock.waiting(), *self._file.log.waiting()]
+        return self._file.waiting()
 
     def heartbeat(self) -> None:
         """Commit settled outcomes, and keep the lease; called a few times a second."""
-        self._file.lost_file.check(self.run.run_id)
-        self._file.log.check(self.run.run_id)
+        self._file.check_kept(self.run.run_id)
+        self._file.check_space(self.run.run_id)
         self._entries.flush()
         self._renew_at(_RENEW_AT)
         # Last, because it may write to a terminal that blocks.
@@ -351,14 +323,14 @@ class RunLedger:
 
     def keep_job(self) -> None:
         """Check, before each attempt, that the job and the ledger are still this run's; else raise LedgerError."""
-        self._file.lost_file.check(self.run.run_id)
+        self._file.check_kept(self.run.run_id)
         self._renew_at(_RENEW_BEFORE_ATTEMPT_AT)
 
     def _renew_at(self, share: float) -> None:
         """Renew the lease if this share of its length has passed."""
         began_at = self._clock.steady()
         if began_at - self._renewed_at >= self._lease.seconds * share:
-            self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
+            self._commit(lambda c: lease.renew(c, self._lease, self._file.now(c)))
             # The time before the commit: the process may have been held up during it.
             self._renewed_at = began_at
 
@@ -379,10 +351,11 @@ class RunLedger:
         totals: throttled, elapsed_s, sending_s. `waits` are the waits of this execution.
         """
         self._entries.flush()
-        for chunk in self._staging or ():
+        for load in self._staging.loads() if self._staging is not None else ():
             from pipeline.ledger.staging import decide  # noqa: PLC0415 - see the top
 
-            self._commit_at_length(partial(decide.write_unsent, run=self.run, chunk=chunk, open_as=open_as))
+            unsent = partial(decide.write_unsent, run=self.run, open_as=open_as)
+            self._commit_at_length(partial(_with_chunk, load=load, write=unsent))
         self._commit_in_slices("dues", dues.NOT_REACHED, partial(dues.close_dues, run=self.run, open_as=open_as))
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
             self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))

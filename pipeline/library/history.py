@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_ALL = -1
-
 
 def runs(
     config: str | os.PathLike[str] | None, *, limit: int | None = 20, environ: Mapping[str, str] | None = None
@@ -34,7 +32,7 @@ def runs(
         return PastRuns(
             ()
             if ledger is None
-            else (_past_run(ledger, run) for run in ledger.recent(_ALL if limit is None else int(limit)))
+            else (_past_run(ledger, run) for run in ledger.recent(limit if limit is None else int(limit)))
         )
 
 
@@ -71,7 +69,7 @@ def outcome(
     with archive(config, environ) as (opened, ledger):
         if ledger is None:
             raise SettingsError(
-                [t("RUN {run!r}: ledger {ledger_path} has no runs yet", run=run, ledger_path=opened.ledger_path)]
+                [t("RUN {run!r}: ledger {ledger_path} has no runs yet", run=run, ledger_path=opened.ledger)]
             )
         record = ledger.find(run)
         frame = outcome_frame(record.run_id, record.job, ledger.outcome_pages(record))

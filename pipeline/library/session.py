@@ -57,7 +57,7 @@ def archive(config: ConfigPath, environ: Environ) -> Iterator[tuple[Config, Ledg
     """Open config and ledger without reading keys; the ledger is None before the first run."""
     variables, clock = _variables(environ), SystemClock()
     opened = load(_path(config, variables), environ=variables, at=clock.now(), with_keys=False)
-    if not opened.ledger_path.exists():
+    if opened.ledger_server is None and not opened.ledger_path.exists():
         yield opened, None
         return
     ledger = open_the_ledger(opened, clock, only_reads=True)

@@ -18,7 +18,27 @@ _SLOT_SECONDS = 0.1
 
 
 class Store(Protocol):
-    """The store of quota states, shared by all processes."""
+    """
+    The store of quota states, shared by all processes.
+
+    States are in the store's time: this machine's steady time and `offset`, which is known up to `error`. `epoch`
+    names the time in which they are valid; None: this boot of the machine. All three are read inside a `step`.
+    """
+
+    @property
+    def epoch(self) -> str | None:
+        """The name of the time in which states are valid; None: this boot of the machine."""
+        ...
+
+    @property
+    def offset(self) -> float:
+        """What is added to this machine's steady time to get the store's time. Seconds."""
+        ...
+
+    @property
+    def error(self) -> float:
+        """How far the times of other processes may be off. Seconds."""
+        ...
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         """
@@ -140,16 +160,18 @@ class Permits:
 
         def change(state: bytes | None) -> tuple[bytes, T]:
             # Read under the store's lock: all times in the state are earlier, however long this thread was suspended.
-            now = self._clock.steady()
-            window, result = step(arithmetic.decode(state, self._boot, now), now)
-            return arithmetic.encode(window, self._boot), result
+            now, offset = self._clock.steady(), self._store.offset
+            epoch = self._store.epoch or self._boot
+            window = arithmetic.shifted(arithmetic.decode(state, epoch, now + offset), -offset)
+            window, result = step(window, now)
+            return arithmetic.encode(arithmetic.shifted(window, offset), epoch), result
 
         return self._store.change(self._name, change)
 
     def _reserve_slot(self, window: Window, now: float) -> tuple[Window, arithmetic.Slot | float]:
         window = arithmetic.record_local_lag(window, now, self._local_lag)
         self._local_lag = 0.0
-        start = arithmetic.next_start(window, self._limit, now)
+        start = arithmetic.next_start(window, self._limit, now) + self._store.error
         if window.closed_until > max(now, self._closed_until):
             self._closed_since = self._closed_since if now < self._closed_until else now
             self._closed_until = window.closed_until

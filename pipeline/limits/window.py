@@ -67,6 +67,8 @@ _LOCAL_LAG_HALF_LIFE_SECONDS = 5.0
 _LONGEST_LOCAL_LAG_SECONDS = 0.5
 # Times in the state later than now by more than this are of another boot. Clocks of two cores may differ a little.
 _CLOCK_TOLERANCE_SECONDS = 60.0
+# The times of a window, besides those of its slots.
+_TIMES = ("changed_at", "closed_until", "local_lag_seen_at")
 # Format version of the state. Other versions are ignored.
 _FORMAT = 4
 
@@ -239,6 +241,24 @@ def slow_down(window: Window, now: float, wait: float | None) -> Window:
         changed_at=now,
         closed_until=closed_until,
     )
+
+
+def shifted(window: Window, seconds: float) -> Window:
+    """Return the window with all of its times later by some seconds: in the time of another clock."""
+    if not seconds:
+        return window
+    slots = (
+        replace(
+            slot,
+            sent_at=slot.sent_at + seconds,
+            answered_at=None if slot.answered_at is None else slot.answered_at + seconds,
+            left_at=None if slot.left_at is None else slot.left_at + seconds,
+        )
+        for slot in window.slots
+    )
+    # 0 means never.
+    seen = {name: at + seconds for name in _TIMES if (at := getattr(window, name))}
+    return replace(window, slots=tuple(slots), **seen)
 
 
 def after_restart(now: float) -> Window:

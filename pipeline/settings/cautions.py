@@ -33,7 +33,7 @@ def warnings(config: Config, *, at: datetime) -> list[str]:
 def _about_config(config: Config) -> Iterator[str]:
     if _mode(config.path) & (stat.S_IWGRP | stat.S_IWOTH):
         yield t("{path}: users other than its owner may change it; run chmod go-w on it", path=config.path)
-    if _mode(config.ledger_path) & (stat.S_IRWXG | stat.S_IRWXO):
+    if config.ledger_server is None and _mode(config.ledger_path) & (stat.S_IRWXG | stat.S_IRWXO):
         ledger = config.ledger_path
         yield t(
             "{path} [ledger] url: users other than its owner may open {ledger}; run chmod 600 on it",

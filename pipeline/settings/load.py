@@ -7,13 +7,14 @@ from types import MappingProxyType
 
 from pipeline.errors import SettingsError
 from pipeline.language import t
+from pipeline.ledger.store.port import Server
 from pipeline.settings.accounts.alipay import check_alipay, open_alipay
 from pipeline.settings.accounts.brand import check_brand, open_brand
 from pipeline.settings.accounts.wechatpay import check_wechatpay, open_wechatpay
 from pipeline.settings.document import read_document
 from pipeline.settings.jobs.job import read_job
 from pipeline.settings.key_material import LoadContext
-from pipeline.settings.ledger import read_ledger_path
+from pipeline.settings.ledger import DEFAULT_PATH, read_ledger
 from pipeline.settings.model import Account, AccountKind, Config, Job
 from pipeline.settings.receivers.notify import read_receivers
 from pipeline.settings.receivers.telemetry import read_telemetry
@@ -50,7 +51,7 @@ def load(
     checked, faults = check_structure(read_document(path), str(path))
     config = Table(str(path), (), checked, faults)
     context = LoadContext(path.absolute().parent, environ, at)
-    ledger = read_ledger_path(config.table("ledger"), context.folder)
+    ledger = read_ledger(config.table("ledger"), context.folder)
     backup = config.table("ledger").text("backup")
     tables = {table.name: table for table in config.table("accounts").tables()}
     kinds = {name: _kind(table) for name, table in tables.items()}
@@ -73,7 +74,8 @@ def load(
     idle = tables.keys() - {job.account for job in jobs.values()}
     return Config(
         path=path,
-        ledger_path=ledger,
+        ledger_path=ledger if isinstance(ledger, Path) else context.folder / DEFAULT_PATH,
+        ledger_server=ledger if isinstance(ledger, Server) else None,
         accounts=MappingProxyType({name: account for name, account in opened.items() if account is not None}),
         jobs=MappingProxyType(jobs),
         unused_accounts=tuple(sorted(idle)),

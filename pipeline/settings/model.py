@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from pipeline.language import later
+from pipeline.ledger.store.port import Server
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, LaneOrder, RowLimit
 
 
@@ -252,7 +253,7 @@ class Config:
 
     `accounts` holds the accounts whose keys were read; `unused_accounts` names those that no job uses. `key_files` are
     all files that accounts and receivers name. `receivers` is empty if no key was read. `backup_path` is where the
-    newest copy of the ledger should be.
+    newest copy of the ledger should be. With `ledger_server` the ledger is there, and `ledger_path` names no file.
     """
 
     path: Path
@@ -264,6 +265,12 @@ class Config:
     receivers: tuple[Receiver, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
     backup_path: Path | None = None
+    ledger_server: Server | None = None
+
+    @property
+    def ledger(self) -> Path | Server:
+        """The ledger: a file, or a database on a server."""
+        return self.ledger_server or self.ledger_path
 
     @property
     def folder(self) -> Path:

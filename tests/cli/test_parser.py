@@ -95,6 +95,7 @@ def test_accepted_arguments(words: list[str], expected: Mapping[str, object]) ->
     [
         pytest.param(["runs", "-v"], {"verbose": True, "quiet": False}, id="after the command"),
         pytest.param(["-q", "runs"], {"verbose": False, "quiet": True}, id="before the command"),
+        pytest.param(["ledger", "copy", "a", "b", "-q"], {"verbose": False, "quiet": True}, id="after an action"),
         pytest.param(["-v", "simulate"], {"verbose": True, "quiet": False}, id="of the simulator too"),
     ],
 )

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,15 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.simulator import Simulator, client_config, load_faults, write_client_keys
+from tests.postgresql import fixtures
+from tests.postgresql.server import PostgresServer
+
+postgres = fixtures.postgres
 
 CHECKOUT = Path(__file__).parents[2]
 DOCS = CHECKOUT / "docs"
 SIMULATED = "http://127.0.0.1:8700"
+SERVER = "postgresql://etl@db.example/backfill"
 BLOCK = re.compile(r'(?ms)^( *)```(\w*)(?: title="([^"]+)")?\n(.*?)^\1```$')
 EXIT_CODE = re.compile(r"(?:exit code|退出码) (\d)")
 
@@ -43,6 +48,7 @@ ASSUMED: Mapping[str, tuple[str, Sequence[str]]] = {
     "backup-and-restore.md": ("", ["run orders"]),
     "backup.md": ("", ["run orders"]),
     "before-settlement.md": ("", ["run orders"]),
+    "postgresql.md": ("", ["run orders"]),
 }
 PAGES = [
     CHECKOUT / "README.md",
@@ -82,6 +88,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BACKFILL_CONFIG", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database, in place of `SERVER`."""
+    url = postgres.database()
+    yield url
+    postgres.drop(url)
 
 
 def begin(page: Path, simulator: Simulator, chdir: Callable[[Path], None]) -> None:
@@ -142,8 +156,11 @@ def run(line: str, simulator: Simulator, chdir: Callable[[Path], None]) -> int:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_each_command_of_a_page_works(page: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_command_of_a_page_works(
+    page: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """The commands of a page, one after another, end with the exit code that it names, else with 0."""
+    server = request.getfixturevalue("database") if page.name == "postgresql.md" else SERVER
     with Simulator() as simulator:
         begin(page, simulator, monkeypatch.chdir)
         for block in blocks(page):
@@ -153,7 +170,10 @@ def test_each_command_of_a_page_works(page: Path, workspace: Path, monkeypatch: 
                 if not without_comment(line) or line.split()[0] in NOT_RUN:
                     continue
                 named = EXIT_CODE.search(line)
-                assert (line, run(line, simulator, monkeypatch.chdir)) == (line, int(named[1]) if named else 0)
+                assert (line, run(line.replace(SERVER, server), simulator, monkeypatch.chdir)) == (
+                    line,
+                    int(named[1]) if named else 0,
+                )
 
 
 @pytest.mark.parametrize(("chinese", "english"), TRANSLATED, ids=lambda page: page.name)

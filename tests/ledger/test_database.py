@@ -191,12 +191,14 @@ def test_a_full_disk_loses_no_commit(tmp_path: Path) -> None:
         started_at="2026-03-01T12:00:00.000Z",
     )
     run = ledger.begin(new, "Alipay app 1")
-    pages = ledger._file.writer.execute("PRAGMA page_count").fetchone()[0]
-    ledger._file.writer.execute(f"PRAGMA max_page_count = {pages}")
+    writer = ledger._file.writer
+    assert isinstance(writer, sqlite3.Connection)
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(LedgerError, match="the disk is full; free space and resume the run") as refused:
         run._commit(lambda c: c.execute("INSERT INTO accounts VALUES (7, ?, '', 1, NULL)", ("x" * 100_000,)))
-    reported = (refused.value.users_fault, ledger.recent(9), ledger._file.writer.in_transaction)
+    reported = (refused.value.users_fault, ledger.recent(9), writer.in_transaction)
     ledger.close()
 
     assert reported == (False, [run.run], False)

@@ -125,7 +125,7 @@ def add_dues(connection: sqlite3.Connection, of_lanes: str) -> None:
     ],
 )
 def test_a_lane_longer_than_a_page_is_read_in_pages(
-    connection: sqlite3.Connection, sizes: BatchSizes, pages: list[str]
+    connection: sqlite3.Connection, sizes: BatchSizes, pages: list[str], tmp_path: Path
 ) -> None:
     """Each lane is complete and in order, for any size of page. Brackets mark lanes that are not in memory."""
     add_dues(connection, "11233334")
@@ -136,13 +136,13 @@ def test_a_lane_longer_than_a_page_is_read_in_pages(
     with closing(connection):
         found = [
             ("{}" if isinstance(lane, list) else "({})").format("".join(due.request_key for due in lane))
-            for lane in lanes(read, runs.find(connection, "RUN"), LaneOrder.SOURCE, sizes=sizes)
+            for lane in lanes(read, runs.find(connection, "RUN"), LaneOrder.SOURCE, sizes=sizes, folder=tmp_path)
         ]
 
     assert found == pages
 
 
-def test_a_due_that_another_process_settled_ends_the_queue(connection: sqlite3.Connection) -> None:
+def test_a_due_that_another_process_settled_ends_the_queue(connection: sqlite3.Connection, tmp_path: Path) -> None:
     """A process that was held up finds that a due of its queue has no body any more, and sends nothing more."""
     add_dues(connection, "12")
 
@@ -150,7 +150,9 @@ def test_a_due_that_another_process_settled_ends_the_queue(connection: sqlite3.C
         return query(connection)
 
     with closing(connection):
-        found = lanes(read, runs.find(connection, "RUN"), LaneOrder.SOURCE, sizes=BatchSizes(page_dues=1))
+        found = lanes(
+            read, runs.find(connection, "RUN"), LaneOrder.SOURCE, sizes=BatchSizes(page_dues=1), folder=tmp_path
+        )
         assert [due.request_key for due in next(found)] == ["A"]
         connection.execute("UPDATE dues SET status = 'succeeded', body = NULL WHERE request_key = 'B'")
         with pytest.raises(LedgerError, match="taken over by another process while this one was held up"):

@@ -247,7 +247,9 @@ def test_a_backup_from_within_a_run_is_detected(tmp_path: Path) -> None:
         first, second = (due for lane in run.lanes() for due in lane)
         run.intend([first])
         copy = sqlite3.connect(tmp_path / "copy.db")
-        ledger._file.reader.backup(copy)
+        reader = ledger._file.reader
+        assert isinstance(reader, sqlite3.Connection)
+        reader.backup(copy)
         copy.close()
         run.intend([second])
     shutil.copy(tmp_path / "copy.db", one.state / "ledger.db")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.ledger.store.database import connect
-from pipeline.ledger.store.transactions import Transactions, WriteLock
+from pipeline.ledger.store.transactions import FileTransactions, WriteLock
 from pipeline.model import Wait
 from tests.moved_clock import MovedClock
 
@@ -64,13 +64,13 @@ def on_disk(path: Path) -> list[int]:
 
 def test_a_write_is_on_disk(connection: sqlite3.Connection, path: Path) -> None:
     """`run` returns the result of the write once others can see it."""
-    assert Transactions(connection).run(put(1)) == 1
+    assert FileTransactions(connection).run(put(1)) == 1
     assert on_disk(path) == [1]
 
 
 def test_nothing_is_kept_of_a_failed_write(connection: sqlite3.Connection, path: Path) -> None:
     """The error of a write is raised, nothing of the write stays, and the next write works."""
-    transactions = Transactions(connection)
+    transactions = FileTransactions(connection)
     with pytest.raises(WriteFailed):
         transactions.run(fail)
     transactions.run(put(1))
@@ -85,14 +85,14 @@ def test_the_check_refuses_a_transaction(connection: sqlite3.Connection, path: P
         raise WriteFailed
 
     with pytest.raises(WriteFailed):
-        Transactions(connection, refuse).run(put(1))
+        FileTransactions(connection, refuse).run(put(1))
 
     assert on_disk(path) == []
 
 
 def test_threads_write_one_after_another(connection: sqlite3.Connection, path: Path) -> None:
     """Each write of each thread has its own transaction."""
-    transactions = Transactions(connection)
+    transactions = FileTransactions(connection)
 
     def work(worker: int) -> None:
         for n in range(50):
@@ -119,7 +119,7 @@ class NoRollback(sqlite3.Connection):
 def test_nothing_is_written_after_a_failed_rollback(path: Path) -> None:
     """If the rollback fails too, the first error is raised, and no transaction can begin any more."""
     connection = sqlite3.connect(path, factory=NoRollback, isolation_level=None)
-    transactions = Transactions(connection)
+    transactions = FileTransactions(connection)
     with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
         transactions.run(put(1))
     with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
@@ -145,16 +145,16 @@ def lock() -> WriteLock:
 
 
 @pytest.fixture
-def transactions(path: Path, lock: WriteLock) -> Iterator[Transactions]:
+def transactions(path: Path, lock: WriteLock) -> Iterator[FileTransactions]:
     """Transactions of this process."""
     connection = connect(path)
     lock.prepare(connection)
-    yield Transactions(connection, begin=lock.begin)
+    yield FileTransactions(connection, begin=lock.begin)
     connection.close()
 
 
 def test_the_wait_is_reported_until_the_lock_is_free(
-    transactions: Transactions, lock: WriteLock, other: sqlite3.Connection
+    transactions: FileTransactions, lock: WriteLock, other: sqlite3.Connection
 ) -> None:
     """After each look the wait has its begin and its end; once the lock is free the transaction is written."""
     seen: list[list[Wait]] = []
@@ -173,7 +173,7 @@ def test_the_wait_is_reported_until_the_lock_is_free(
 
 
 @pytest.mark.usefixtures("other")
-def test_a_lock_that_stays_taken_ends_the_wait(transactions: Transactions, lock: WriteLock) -> None:
+def test_a_lock_that_stays_taken_ends_the_wait(transactions: FileTransactions, lock: WriteLock) -> None:
     """After the last look SQLite's error is raised, and the wait is over."""
     looks: list[None] = []
     lock.on_look = lambda: looks.append(None)
@@ -186,7 +186,7 @@ def test_a_lock_that_stays_taken_ends_the_wait(transactions: Transactions, lock:
 
 @pytest.mark.usefixtures("other")
 def test_a_wait_before_the_run_has_begun_is_logged(
-    transactions: Transactions, caplog: pytest.LogCaptureFixture
+    transactions: FileTransactions, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If no `on_look` is set, the wait is logged once."""
     with pytest.raises(sqlite3.OperationalError, match="locked"):

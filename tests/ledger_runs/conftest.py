@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -10,15 +11,25 @@ from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.database import Connect
 from pipeline.ledger.store.lease import LeaseOwner
+from pipeline.ledger.store.port import Server
 from pipeline.model import Export
 from tests.ledger_runs.job_runs import DEAD, ME, JobRuns, NewJobRuns, NewLedger, Opens, OpensWith, fast_connect
 from tests.moved_clock import MovedClock
+from tests.postgresql import fixtures
+from tests.postgresql.server import PostgresServer
+
+postgres = fixtures.postgres
 
 
-@pytest.fixture(scope="session", params=["sqlite"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def new_ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewLedger:
-    """Make an empty ledger that processes with this clock can open any number of times."""
-    folder, numbers = tmp_path_factory.mktemp("ledgers"), count()
+    """Make an empty ledger that processes with this clock can open any number of times, in a file or on a server."""
+    folder = tmp_path_factory.mktemp("ledgers")
+    return on_server(request.getfixturevalue("postgres"), folder) if request.param == "postgresql" else in_files(folder)
+
+
+def in_files(folder: Path) -> NewLedger:
+    numbers = count()
     Ledger(folder / "empty.db", MovedClock(), DEAD).close()
     empty = (folder / "empty.db").read_bytes()
 
@@ -26,20 +37,44 @@ def new_ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     def made(clock: MovedClock) -> Iterator[OpensWith]:
         path = folder / f"{next(numbers)}.db"
         path.write_bytes(empty)
-        opened: list[Ledger] = []
-
-        def open_again(
-            owner: LeaseOwner = DEAD, *, connect: Connect = fast_connect, sizes: BatchSizes = DEFAULT_SIZES
-        ) -> Ledger:
-            opened.append(Ledger(path, clock, owner, connect=connect, sizes=sizes))
-            return opened[-1]
-
-        yield open_again
-        for ledger in opened:
-            ledger.close()
+        with opening(path, clock) as opens:
+            yield opens
         path.unlink()
 
     return made
+
+
+def on_server(server: PostgresServer, folder: Path) -> NewLedger:
+    empty = server.database()
+    Ledger(Server(empty, folder), MovedClock(), DEAD).close()
+
+    @contextmanager
+    def made(clock: MovedClock) -> Iterator[OpensWith]:
+        url = server.database(template=empty.rpartition("/")[2])
+        try:
+            with opening(Server(url, folder), clock) as opens:
+                yield opens
+        finally:
+            server.drop(url)
+
+    return made
+
+
+@contextmanager
+def opening(place: Path | Server, clock: MovedClock) -> Iterator[OpensWith]:
+    opened: list[Ledger] = []
+
+    def open_again(
+        owner: LeaseOwner = DEAD, *, connect: Connect = fast_connect, sizes: BatchSizes = DEFAULT_SIZES
+    ) -> Ledger:
+        opened.append(Ledger(place, clock, owner, connect=connect, sizes=sizes))
+        return opened[-1]
+
+    try:
+        yield open_again
+    finally:
+        for ledger in opened:
+            ledger.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import orjson
+import pytest
 
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.dry_run import DryRun
@@ -65,6 +66,10 @@ def fast_connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     connection = connect(path, durable=durable)
     connection.execute("PRAGMA synchronous = OFF")
     return connection
+
+
+# For tests of what only a file has: its connections, or this machine's clock for leases.
+in_a_file = pytest.mark.parametrize("new_ledger", ["sqlite"], indirect=True, scope="session")
 
 
 class Opens(Protocol):

@@ -1,8 +1,7 @@
 """`plan --diff`: rows that are new, changed and gone since the last completed run of the job."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -11,22 +10,22 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.staging.changes import Difference, ExampleRow, ExportDifferences
 from pipeline.model import Export
 from pipeline.write.answers.verdict import Verdict
-from tests.ledger_runs.job_runs import DEAD, LOST, REFUSED, JobRuns
+from tests.ledger_runs.job_runs import DEAD, LOST, REFUSED, JobRuns, Opens
 from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 from tests.moved_clock import MovedClock
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path / "backfill.db", MovedClock(), DEAD)
-    yield ledger
-    ledger.close()
+def ledger(opens: Opens) -> Ledger:
+    """The ledger of the test, opened once."""
+    return opens()
 
 
 def differences(ledger: Ledger, rows: Sequence[StagedRow], export: Export = Export.ORDERS) -> ExportDifferences | None:
     """Return how an export of these rows differs from the job's last completed run."""
     job_runs = JobRuns(lambda owner=DEAD: ledger, export)
-    with DryRun(ledger.path, job_runs.new(), job_runs.owner, ledger.path.parent, compares=True) as dry_run:
+    folder = ledger._file.scratch
+    with DryRun(ledger.place, job_runs.new(), job_runs.owner, folder, clock=MovedClock(), compares=True) as dry_run:
         job_runs.stage(dry_run, rows)
         return dry_run.result.differences
 

@@ -303,9 +303,9 @@ def test_damaged_skipped_rows_are_reported(new_job: NewJobRuns, opens: Opens) ->
     orders.run(order("A"))
     record = orders.run(order("A"))
     ledger = opens()
-    ledger._file.writer.execute("UPDATE packs SET rows = x'0011'")
+    ledger._file.writer.execute("UPDATE packs SET rows = ?", (b"\x00\x11",))
 
-    with pytest.raises(LedgerError, match="the file is damaged"):
+    with pytest.raises(LedgerError, match="is damaged; restore"):
         list(ledger.outcomes(record))
 
 

@@ -27,6 +27,7 @@ from tests.ledger_runs.job_runs import (
     NewLedger,
     conclude,
     ended,
+    in_a_file,
 )
 from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 from tests.moved_clock import MovedClock
@@ -166,11 +167,25 @@ class Scenario:
         return verdict
 
 
+@in_a_file
 @pytest.mark.parametrize("export", ROWS)
 @settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_the_properties_hold_after_any_crashes(new_ledger: NewLedger, export: Export, data: st.DataObject) -> None:
     """Each row has one outcome, nothing delivered is sent again, retries are equal, and no row counts twice."""
+    play(new_ledger, export, data)
+
+
+@pytest.mark.parametrize("new_ledger", ["postgresql"], indirect=True, scope="session")
+@pytest.mark.parametrize("export", ROWS)
+@settings(deadline=None, max_examples=8)
+@given(data=st.data())
+def test_the_properties_hold_on_a_server(new_ledger: NewLedger, export: Export, data: st.DataObject) -> None:
+    """The same with a ledger on a server; an example takes ten times as long there."""
+    play(new_ledger, export, data)
+
+
+def play(new_ledger: NewLedger, export: Export, data: st.DataObject) -> None:
     with new_ledger(MovedClock()) as opens:
         scenario = Scenario(JobRuns(opens, export), opens(), data)
         scenario.run()

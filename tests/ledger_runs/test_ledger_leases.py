@@ -13,7 +13,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
 from pipeline.ledger.store.lease import LEASE_SECONDS, LeaseOwner
 from pipeline.model import Export
-from tests.ledger_runs.job_runs import ALIVE, GONE, ME, OPEN, JobRuns, NewJobRuns, NewLedger, Opens, conclude
+from tests.ledger_runs.job_runs import ALIVE, GONE, ME, OPEN, JobRuns, NewJobRuns, NewLedger, Opens, conclude, in_a_file
 from tests.ledger_runs.staged_rows import order
 from tests.moved_clock import MovedClock
 
@@ -71,6 +71,7 @@ def test_a_dead_process_does_not_block_its_job(new_job: NewJobRuns, opens: Opens
     assert orders.begin(opens(ALIVE)).run.run_no == 2
 
 
+@in_a_file
 @pytest.mark.parametrize(
     "unseen",
     [
@@ -119,6 +120,7 @@ class HeldUp(MovedClock):
         return seen
 
 
+@in_a_file
 def test_a_lease_starts_when_its_renewal_began(new_ledger: NewLedger) -> None:
     """A run that was held up while renewing its lease checks again before it sends."""
     clock = HeldUp()
@@ -191,6 +193,7 @@ def test_a_run_that_ends_releases_its_job(new_job: NewJobRuns, opens: Opens) -> 
     assert orders.begin(opens(ALIVE)).run.run_no == 2
 
 
+@in_a_file
 def test_a_late_run_writes_nothing(new_job: NewJobRuns, opens: Opens, clock: MovedClock) -> None:
     """A run that was held up until another took its job cannot write at all."""
     orders = new_job()
@@ -239,6 +242,7 @@ def test_a_resync_is_refused_while_another_job_runs(new_job: NewJobRuns, opens: 
     assert opens().recent(9) == [held.run]
 
 
+@in_a_file
 def test_a_run_that_wakes_after_a_resync_writes_nothing(new_job: NewJobRuns, opens: Opens, clock: MovedClock) -> None:
     """A run of another job that was held up longer than its lease does not go on in the new generation."""
     orders, points = new_job(), new_job(Export.POINTS, job="points")

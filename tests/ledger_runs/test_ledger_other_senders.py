@@ -149,7 +149,7 @@ def test_a_plan_decides_as_a_run_does(
     points.run(balance("X", 5))
     clock.move(hours * HOUR)
     ledger: Ledger = opens()
-    with DryRun(ledger.path, points.new(), points.owner, ledger.path.parent) as dry_run:
+    with DryRun(ledger.place, points.new(), points.owner, ledger._file.scratch, clock=clock) as dry_run:
         points.stage(dry_run, [balance("X", 5)])
 
         assert dry_run.result.to_send == to_send

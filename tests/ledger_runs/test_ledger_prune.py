@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,8 +11,7 @@ from pipeline.ledger.history.prune import Kept, Pruned, PruneFile
 from pipeline.ledger.history.prune import prune as prune_file
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
-from pipeline.ledger.store.database import connect
-from pipeline.ledger.store.transactions import Transactions
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
 from tests.ledger_runs.job_runs import (
@@ -29,6 +27,7 @@ from tests.ledger_runs.job_runs import (
     NewJobRuns,
     Opens,
     conclude,
+    in_a_file,
 )
 from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 from tests.moved_clock import NOON, MovedClock
@@ -49,8 +48,8 @@ def names(pruned: Pruned) -> tuple[list[str], list[tuple[str, Kept]]]:
 
 def lines(ledger: Ledger) -> dict[str, int]:
     """Return the number of lines of all runs, by table."""
-    with closing(sqlite3.connect(ledger.path)) as connection:
-        return {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in OF_A_RUN}
+    reader = ledger._file.reader
+    return {t: reader.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in OF_A_RUN}
 
 
 @pytest.mark.parametrize(
@@ -187,6 +186,7 @@ def test_a_task_is_known_in_both_forms_after_a_prune(
     assert reported == [("A", *CONFLICT)]
 
 
+@in_a_file
 def test_a_killed_prune_is_finished_by_the_next_one(opens: Opens, new_job: NewJobRuns, clock: MovedClock) -> None:
     """A killed prune leaves each run whole or gone, nothing is sent again, and the next prune does the rest."""
     orders = new_job()
@@ -279,12 +279,11 @@ def test_the_age_of_a_delivery_of_an_older_ledger_is_that_of_its_run(opens: Open
     orders = new_job()
     orders.run(order("A"))
     orders.run()
-    with closing(connect(opens().path)) as connection:
-        connection.execute("UPDATE deliveries SET intended_at = NULL")
+    connection = opens()._file.writer
+    connection.execute("UPDATE deliveries SET intended_at = NULL")
     pruned = prune(opens)
 
-    with closing(connect(opens().path)) as connection:
-        found = connection.execute("SELECT identity, intended_at FROM deliveries").fetchall()
+    found = connection.execute("SELECT identity, intended_at FROM deliveries").fetchall()
     assert (len(pruned.runs), found) == (1, [("A", int(NOON.timestamp()))])
 
 
@@ -294,12 +293,12 @@ def test_a_run_with_a_new_rerun_is_kept(new_job: NewJobRuns, opens: Opens) -> No
     first = orders.run(order("A"))
     orders.run()
     ledger = opens()
-    transactions = Transactions(connect(ledger.path))
+    transactions = ledger._file.transactions()
 
-    def read(ask: Callable[[sqlite3.Connection], T]) -> T:
+    def read(ask: Callable[[Connection], T]) -> T:
         return transactions.run(ask)
 
-    def commit(write: Callable[[sqlite3.Connection], T]) -> T:
+    def commit(write: Callable[[Connection], T]) -> T:
         conclude(orders.begin(parent=first.run_id), RunState.COMPLETED)
         return transactions.run(write)
 

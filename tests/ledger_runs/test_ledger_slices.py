@@ -17,7 +17,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store.database import Connect
 from pipeline.model import Status
-from tests.ledger_runs.job_runs import OPEN, JobRuns, NewJobRuns, OpensWith, conclude
+from tests.ledger_runs.job_runs import OPEN, JobRuns, NewJobRuns, OpensWith, conclude, in_a_file
 from tests.ledger_runs.staged_rows import invalid, order
 
 ROWS = 11
@@ -95,6 +95,7 @@ def stage_again(orders: JobRuns) -> None:
 WORKS = pytest.mark.parametrize("work", [end_early, resume, rerun, stage_again])
 
 
+@in_a_file
 @WORKS
 def test_a_crash_between_two_slices_loses_nothing(
     new_job: NewJobRuns, opens: OpensWith, work: Callable[[JobRuns], None]
@@ -145,6 +146,7 @@ def _finish(orders: JobRuns, opens: OpensWith) -> None:
         orders.deliver(held, {})
 
 
+@in_a_file
 @WORKS
 def test_other_jobs_write_between_slices(
     new_job: NewJobRuns, opens: OpensWith, work: Callable[[JobRuns], None]

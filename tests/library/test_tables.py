@@ -15,11 +15,15 @@ import pytest
 from pipeline.assemble.saved_tables import save_table
 from pipeline.cli.main import main
 from pipeline.errors import RunHeld, SettingsError, SourceError
-from pipeline.library import plan, resume, run
+from pipeline.library import plan, resume, run, runs
 from pipeline.library.progress import RunProgress
 from pipeline.library.tables import table_of
 from pipeline.model import CsvFormat, Row
 from pipeline.read import find_inputs, open_source
+from tests.postgresql import fixtures
+from tests.postgresql.server import PostgresServer
+
+postgres = fixtures.postgres
 
 SHANGHAI = dt.timezone(dt.timedelta(hours=8))
 MOMENT = dt.datetime(2025, 11, 20, 8)  # noqa: DTZ001 - a frame may hold times without a zone
@@ -203,6 +207,22 @@ def test_a_saved_table_that_changed_is_not_resumed(config: Path, frame: pd.DataF
 
     with pytest.raises(SourceError, match=r"table-.*\.parquet changed since run"):
         resume(config, environ={})
+
+
+def test_with_a_ledger_on_a_server_tables_are_saved_beside_the_config(
+    config: Path, frame: pd.DataFrame, postgres: PostgresServer
+) -> None:
+    """A run from Python, its past and its resume need a folder, but no ledger file."""
+    url = postgres.database()
+    config.write_text(f'{config.read_text("utf-8")}\n[ledger]\nurl = "{url}"\n', "utf-8")
+    run(config, "orders", frame, progress=cancel_after_reading, environ={})
+    resumed = resume(config, environ={})
+    (past,) = runs(config, limit=None, environ={})
+    (saved,) = (config.parent / "state").rglob("*.parquet")
+    postgres.drop(url)
+
+    assert (resumed.counts["succeeded"], past.run_id) == (2, resumed.run_id)
+    assert saved.parent == config.parent / "state" / "inputs"
 
 
 def cancel_after_reading(progress: RunProgress) -> None:

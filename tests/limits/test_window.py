@@ -21,6 +21,7 @@ from pipeline.limits.window import (
     record_local_lag,
     server_lag_at,
     share_at,
+    shifted,
     slow_down,
     start_slot,
 )
@@ -294,3 +295,26 @@ def test_a_damaged_window_is_reported(state: bytes) -> None:
 def test_a_window_in_another_format_is_not_used() -> None:
     """A state in another format gives a waiting window."""
     assert decode(b'["now",[[1,99.0,99.1]],1,1.0,0.0,0.0,0.0,0.5]', "now", NOW) == after_restart(NOW)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 600.0, -50.0])
+def test_a_window_in_the_time_of_another_clock_has_all_times_shifted(seconds: float) -> None:
+    """Each time that is known moves by the same seconds; what is not known, or never was, stays so."""
+    window = Window(
+        slots=(Slot(1, 1, 90.0), Slot(2, 1, 91.0, answered_at=92.0, left_at=91.5, was_prompt=True)),
+        serial=2,
+        limit=5.0,
+        changed_at=80.0,
+        closed_until=95.0,
+    )
+    later = replace(
+        window,
+        slots=(
+            Slot(1, 1, 90.0 + seconds),
+            Slot(2, 1, 91.0 + seconds, answered_at=92.0 + seconds, left_at=91.5 + seconds, was_prompt=True),
+        ),
+        changed_at=80.0 + seconds,
+        closed_until=95.0 + seconds,
+    )
+
+    assert (shifted(window, seconds), shifted(Window(), seconds)) == (later, Window())

@@ -18,7 +18,11 @@ TIMEOUT_SECONDS = 0.7
 
 
 class MemoryStore:
-    """Keeps the states of quotas in memory, for all processes of a test."""
+    """Keeps the states of quotas in memory, for all processes of a test. Its time is that of their machine."""
+
+    epoch: str | None = None
+    offset = 0.0
+    error = 0.0
 
     def __init__(self) -> None:
         self.states: dict[str, bytes] = {}

@@ -28,7 +28,7 @@ def planned(
 ) -> Plan:
     """Return the plan of a run over these rows, with the real ledger."""
     job_runs = JobRuns(lambda owner=DEAD: ledger, export)
-    with DryRun(ledger.path, job_runs.new(), job_runs.owner, ledger.path.parent) as dry_run:
+    with DryRun(ledger.path, job_runs.new(), job_runs.owner, ledger.path.parent, clock=MovedClock()) as dry_run:
         job_runs.stage(dry_run, rows)
         return plan_of(dry_run.result, 5.0, show_ids=show_ids)
 

@@ -228,7 +228,7 @@ FAULTS = [
     pytest.param(
         "sqlite:///state/backfill.db",
         "mysql://x/y",
-        "backfill.toml [ledger] url: must be sqlite:///PATH",
+        "backfill.toml [ledger] url: must be sqlite:///PATH, or postgresql://USER@HOST/DB",
         id="ledger",
     ),
     pytest.param(
@@ -245,9 +245,9 @@ FAULTS = [
     ),
     pytest.param(
         "sqlite:///state/backfill.db",
-        "postgresql://etl@db.example/backfill",
-        "backfill.toml [ledger] url: a ledger in PostgreSQL is not supported in this version; write sqlite:///PATH",
-        id="ledger in PostgreSQL",
+        "postgresql://etl@db.example",
+        "backfill.toml [ledger] url: must be postgresql://USER@HOST/DB or postgresql://USER@HOST:PORT/DB",
+        id="no database of a ledger on a server",
     ),
 ]
 

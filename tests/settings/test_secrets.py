@@ -75,13 +75,13 @@ def test_a_secret_pasted_in_the_place_of_its_name_is_not_shown(
         pytest.param(
             "sqlite:///state/backfill.db",
             "postgresql://etl:SECRET@db.example/backfill",
-            "[ledger] url: a ledger in PostgreSQL is not supported in this version; write sqlite:///PATH",
+            "[ledger] url: must not hold the password; libpq reads it from PGPASSFILE (~/.pgpass) or PGPASSWORD",
             id="password of the ledger",
         ),
         pytest.param(
             "sqlite:///state/backfill.db",
             "postgresql://etl@db.example/backfill?password=SECRET",
-            "[ledger] url: a ledger in PostgreSQL is not supported in this version; write sqlite:///PATH",
+            "[ledger] url: must not hold the password; libpq reads it from PGPASSFILE (~/.pgpass) or PGPASSWORD",
             id="password of the ledger as a parameter",
         ),
         pytest.param(

@@ -52,8 +52,8 @@ def open_the_ledger(
     With `only_reads`, an unwritable ledger is opened for reading only.
     """
     path = config.ledger_path
-    only_reads = only_reads and path.is_file() and not is_writable(path)
-    return open_ledger(path, clock, this_process(), traces=traces_of(config), only_reads=only_reads)
+    only_reads = only_reads and config.ledger_server is None and path.is_file() and not is_writable(path)
+    return open_ledger(config.ledger, clock, this_process(), traces=traces_of(config), only_reads=only_reads)
 
 
 def reports_folder(config: Config) -> Path:
@@ -67,10 +67,11 @@ def traces_of(config: Config) -> Traces:
 
     State and reports are in different folders, often on different disks: if one is restored, the other shows it.
     """
+    is_file = config.ledger_server is None
     return Traces(
-        mark=mark_path(config.ledger_path),
+        mark=mark_path(config.ledger_path) if is_file else None,
         report_mark=mark_path(config.path),
-        quota=quota_path(config.ledger_path),
+        quota=quota_path(config.ledger_path) if is_file else None,
         reports=_ReportsOfConfig(config),
     )
 

@@ -7,7 +7,7 @@ from pipeline.assemble.parts.platform import brand_of, merchant_of
 from pipeline.assemble.parts.system import System
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.store.quotas import QuotaStore
+from pipeline.ledger.store.port import Quotas
 from pipeline.limits.permits import Permits
 from pipeline.model import Wait
 from pipeline.run.ports import Engine
@@ -52,7 +52,7 @@ class ThreadedSender:
 
 
 def sender_of(
-    job: Job, account: Account, ledger: RunLedger, quotas: QuotaStore, control: RunControl, system: System
+    job: Job, account: Account, ledger: RunLedger, quotas: Quotas, control: RunControl, system: System
 ) -> ThreadedSender:
     """Return the sender of a run."""
     permits = permits_of(job, account, quotas, system)
@@ -68,7 +68,7 @@ def sender_of(
     )
 
 
-def permits_of(job: Job, account: Account, quotas: QuotaStore, system: System) -> Permits:
+def permits_of(job: Job, account: Account, quotas: Quotas, system: System) -> Permits:
     """Return the permits of the quota that all requests of an account share."""
     name = f"{job.api} {merchant_of(account)}"
     return Permits(quotas, name, limit=job.limit_per_s, clock=system.clock, boot=system.boot)

@@ -13,8 +13,6 @@ from pipeline.model import Api, Status
 from pipeline.settings import Config
 from pipeline.tables.agreement_totals import StatusTotals
 
-# The limit of `recent` for all runs.
-_ALL_RUNS = -1
 _ROWS = {
     Status.SUCCEEDED: later(
         "{rows} confirmed before this version of backfill kept agreements and amounts; read them from "
@@ -86,7 +84,7 @@ def _lost(ledger: Ledger) -> Iterator[str]:
 
 def _unsent_runs(ledger: Ledger, wanted: Wanted) -> Iterator[str]:
     """Yield a sentence for each run with orders or tasks that sent nothing, if it is the newest of its job."""
-    newest = {run.job: run for run in reversed(ledger.recent(_ALL_RUNS))}
+    newest = {run.job: run for run in reversed(ledger.recent())}
     for run in newest.values():
         is_wanted = run.api is Api.CUMULATION and wanted.account in (None, run.account)
         if is_wanted and run.phase is Phase.STAGING:

@@ -30,7 +30,7 @@ def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tu
     clock = SystemClock()
     set_up_logs(args)
     config = load(config_path(args.config, os.environ), environ=os.environ, at=clock.now(), with_keys=False)
-    if not config.ledger_path.exists():
+    if config.ledger_server is None and not config.ledger_path.exists():
         yield config, None
         return
     ledger = open_the_ledger(config, clock, only_reads=only_reads)
@@ -50,7 +50,7 @@ def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunReco
 def _existing(config: Config, ledger: Ledger | None) -> Ledger:
     """Return the ledger. Raises SettingsError before the first run."""
     if ledger is None:
-        raise SettingsError([t("ledger {ledger_path} has no runs yet", ledger_path=config.ledger_path)])
+        raise SettingsError([t("ledger {ledger_path} has no runs yet", ledger_path=config.ledger)])
     return ledger
 
 

@@ -1,6 +1,5 @@
 """Intents and settlements: each changes what the ledger knows of deliveries, inside one transaction."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
@@ -20,9 +19,9 @@ from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_delive
 from pipeline.ledger.rules.measures import COLUMNS, measures_of
 from pipeline.ledger.rules.objects import intend_state, note_unchanged, settle_state
 from pipeline.ledger.rules.tasks import form_conflict
-from pipeline.ledger.store.database import json_of
 from pipeline.ledger.store.generations import Generation, may_have_been_sent
 from pipeline.ledger.store.lease import IsGone
+from pipeline.ledger.store.port import Connection, json_of
 from pipeline.model import Api, Status
 
 # What a settlement writes into its due: all of its fields but the state of the delivery, in this order.
@@ -36,29 +35,38 @@ _DONE = (Status.SUCCEEDED, Status.SKIPPED)
 _UNCHANGED = Skip(UNCHANGED)
 
 # A measure of a due that is about to be sent, as `_INTEND` reads it: each element has the due's number, then these.
-_MEASURE = ", ".join(f"json_extract(wanted.value, '$[{n}]')" for n in range(1, 1 + len(COLUMNS.split(","))))
+_MEASURE = ", ".join(
+    ("wanted.value ->> 1", *(f"CAST(wanted.value ->> {n} AS BIGINT)" for n in range(2, 1 + len(COLUMNS.split(",")))))
+)
 # Write the intents to send some dues, with their measures.
 _INTEND = f"""
 INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at, {COLUMNS})
 SELECT ?, ?, d.identity, d.digest, ?, d.due_no, ?, {_MEASURE}
-FROM json_each(?) AS wanted CROSS JOIN dues AS d ON d.due_no = json_extract(wanted.value, '$[0]') WHERE true
-ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no,
-    intended_at = excluded.intended_at, agreement = excluded.agreement, biz_day = excluded.biz_day,
-    direction = excluded.direction, tasks = excluded.tasks, amount = excluded.amount, discount = excluded.discount
+FROM json_each(?) AS wanted CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value ->> 0 AS BIGINT)
+WHERE true
+ON CONFLICT (account_no, api, identity) DO UPDATE SET digest = excluded.digest, state = excluded.state,
+    due_no = excluded.due_no, intended_at = excluded.intended_at, agreement = excluded.agreement,
+    biz_day = excluded.biz_day, direction = excluded.direction, tasks = excluded.tasks, amount = excluded.amount,
+    discount = excluded.discount
 """
+# Fields of a settlement that are numbers.
+_NUMBERS = ("http_status", "attempts", "latency_ms", "wants_new_key", "is_open", "due_no")
 # A field of a settlement, as `_SETTLE` reads it: each element of its JSON has the fields, and then the due's number.
-_FIELD = {name: f"json_extract(ended.value, '$[{n}]')" for n, name in enumerate((*_DUE_FIELDS, "due_no"))}
-# Write how some dues ended. Facts of the last attempt stay where this execution made none. Booleans become numbers.
+_FIELD = {
+    name: f"CAST(ended.value ->> {n} AS BIGINT)" if name in _NUMBERS else f"ended.value ->> {n}"
+    for n, name in enumerate((*_DUE_FIELDS, "due_no"))
+}
+# Write how some dues ended. Facts of the last attempt stay where this execution made none.
 _SETTLE = f"""
 UPDATE dues SET status = {_FIELD["status"]}, code = {_FIELD["code"]}, message = {_FIELD["message"]},
     wants_new_key = {_FIELD["wants_new_key"]}, is_open = {_FIELD["is_open"]},
-    body = iif({_FIELD["status"]} IN {tuple(map(str, _DONE))}, NULL, body),
+    body = CASE WHEN {_FIELD["status"]} IN {tuple(map(str, _DONE))} THEN NULL ELSE body END,
     attempts = attempts + {_FIELD["attempts"]},
     first_sent_at = coalesce(first_sent_at, {_FIELD["first_sent_at"]}),
-    http_status = iif({_FIELD["attempts"]}, {_FIELD["http_status"]}, http_status),
-    finished_at = iif({_FIELD["attempts"]}, {_FIELD["finished_at"]}, finished_at),
-    latency_ms = iif({_FIELD["attempts"]}, {_FIELD["latency_ms"]}, latency_ms),
-    trace_id = iif({_FIELD["attempts"]}, {_FIELD["trace_id"]}, trace_id)
+    http_status = CASE WHEN {_FIELD["attempts"]} > 0 THEN {_FIELD["http_status"]} ELSE http_status END,
+    finished_at = CASE WHEN {_FIELD["attempts"]} > 0 THEN {_FIELD["finished_at"]} ELSE finished_at END,
+    latency_ms = CASE WHEN {_FIELD["attempts"]} > 0 THEN {_FIELD["latency_ms"]} ELSE latency_ms END,
+    trace_id = CASE WHEN {_FIELD["attempts"]} > 0 THEN {_FIELD["trace_id"]} ELSE trace_id END
 FROM json_each(?) AS ended WHERE dues.due_no = {_FIELD["due_no"]}
 """
 # Write the state of some deliveries. A success stays: another job of the account may have delivered the same meanwhile.
@@ -76,7 +84,7 @@ _KEEP_CONFIRMED = "UPDATE accounts SET confirmed_report = ? WHERE account_no = ?
 # Delete the cells of rows whose dues are all done.
 _DELETE_CELLS = """
 UPDATE rows SET cells = NULL
-WHERE run_no = :run_no AND row_no IN (SELECT value FROM json_each(:row_nos))
+WHERE run_no = :run_no AND row_no IN (SELECT CAST(value AS BIGINT) FROM json_each(:row_nos))
     AND NOT EXISTS (SELECT 1 FROM dues AS d WHERE d.run_no = :run_no AND d.row_no = rows.row_no
         AND (status IS NULL OR status NOT IN ('succeeded', 'skipped')))
 """
@@ -86,7 +94,7 @@ Entry = tuple[Due, Settlement | None]
 
 
 def record(
-    connection: sqlite3.Connection,
+    connection: Connection,
     run: RunRecord,
     entries: Sequence[Entry],
     *,
@@ -122,9 +130,7 @@ def _doubted(
     ]
 
 
-def _intend(
-    connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due], is_gone: IsGone, now: int
-) -> list[Admission]:
+def _intend(connection: Connection, run: RunRecord, dues: Sequence[Due], is_gone: IsGone, now: int) -> list[Admission]:
     if not dues:
         return []
     known = known_deliveries_of(connection, run, [due.identity for due in dues])
@@ -143,9 +149,7 @@ def _intend(
     return admissions
 
 
-def _admission(
-    connection: sqlite3.Connection, run: RunRecord, due: Due, known: KnownDeliveries, is_gone: IsGone
-) -> Admission:
+def _admission(connection: Connection, run: RunRecord, due: Due, known: KnownDeliveries, is_gone: IsGone) -> Admission:
     admission = admit(known.known(due.identity), due.digest)
     if not isinstance(admission, Go):
         return admission
@@ -158,9 +162,7 @@ def _admission(
     )
 
 
-def _obstacle(
-    connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool
-) -> Conflict | Skip | Blocked | None:
+def _obstacle(connection: Connection, run: RunRecord, due: Due, *, doubt: bool) -> Conflict | Skip | Blocked | None:
     """Return why a due is not sent now or ever, if so. A due in doubt has to be sent, except a balance."""
     if due.balance is not None:
         card = cards_of(connection, run, [due.balance.card]).get(due.balance.card)
@@ -169,12 +171,12 @@ def _obstacle(
 
 
 def _settle(
-    connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]], *, keeps_report: bool
+    connection: Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]], *, keeps_report: bool
 ) -> None:
     """Write how dues ended, and what the ledger knows of their deliveries from now on."""
     if not ended:
         return
-    connection.execute(_SETTLE, (json_of([(*_due_fields_of(end), due.due_no) for due, end in ended]),))
+    connection.execute(_SETTLE, (json_of([(*map(_plain, _due_fields_of(end)), due.due_no) for due, end in ended]),))
     _settle_deliveries(connection, run, [(due, end) for due, end in ended if end.status not in _WITHOUT_INTENT])
     if keeps_report:
         _keep_confirmed(connection, run, [due for due, end in ended if end.status is Status.SUCCEEDED and end.attempts])
@@ -182,13 +184,18 @@ def _settle(
     connection.execute(_DELETE_CELLS, {"run_no": run.run_no, "row_nos": json_of(done)})
 
 
-def _keep_confirmed(connection: sqlite3.Connection, run: RunRecord, confirmed: Sequence[Due]) -> None:
+def _plain(value: object) -> object:
+    """Return a value of a settlement as it is kept: a boolean is a number."""
+    return int(value) if isinstance(value, bool) else value
+
+
+def _keep_confirmed(connection: Connection, run: RunRecord, confirmed: Sequence[Due]) -> None:
     """Keep the body of the newest report whose answer was verified. Only cumulations can be asked for."""
     if confirmed and run.api is Api.CUMULATION:
         connection.execute(_KEEP_CONFIRMED, (confirmed[-1].body, run.account_no))
 
 
-def _settle_deliveries(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]]) -> None:
+def _settle_deliveries(connection: Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]]) -> None:
     for state in {end.leaves for _, end in ended}:
         deliveries = (run.account_no, run.api, json_of([due.identity for due, end in ended if end.leaves is state]))
         if state is None:

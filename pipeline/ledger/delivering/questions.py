@@ -1,6 +1,5 @@
 """Dues about which the platform can be asked: those in doubt, and those that it refused."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -8,7 +7,7 @@ import orjson
 
 from pipeline.ledger.delivering.queue import due_of
 from pipeline.ledger.records import NamedDue, RunRecord
-from pipeline.ledger.store.database import Read
+from pipeline.ledger.store.port import Connection, Read
 
 # Dues of one query.
 _PAGE_DUES = 1000
@@ -31,7 +30,7 @@ SELECT i.name, w.source_row, w.file_line, coalesce(d.code, ''), coalesce(d.messa
     d.due_no, d.row_no, d.request_key, d.identity, d.digest, d.body, d.lane,
     d.refund_of, d.card, d.points, d.version, d.position, d.object
 FROM json_each(?) AS wanted
-CROSS JOIN dues AS d ON d.due_no = wanted.value
+CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
 JOIN rows AS w ON w.run_no = d.run_no AND w.row_no = d.row_no
 JOIN inputs AS i ON i.run_no = w.run_no AND i.file_no = w.file_no
 ORDER BY wanted.key
@@ -50,13 +49,13 @@ def refused_dues(read: Read, run: RunRecord, codes: Sequence[str]) -> Iterator[N
     return _named(read, read(lambda c: c.execute(_REFUSED, values).fetchall()))
 
 
-def confirmed_report(connection: sqlite3.Connection, run: RunRecord) -> bytes | None:
+def confirmed_report(connection: Connection, run: RunRecord) -> bytes | None:
     """Return the body of the newest confirmed report of a run's account; None if the ledger knows none."""
     line = connection.execute(_CONFIRMED, (run.account_no,)).fetchone()
     return None if line is None else line[0]
 
 
-def note(connection: sqlite3.Connection, due_no: int, message: str) -> None:
+def note(connection: Connection, due_no: int, message: str) -> None:
     """Replace the message of a due that ended."""
     connection.execute("UPDATE dues SET message = ? WHERE due_no = ?", (message, due_no))
 
@@ -66,7 +65,7 @@ def _named(read: Read, due_nos: Sequence[tuple[int]]) -> Iterator[NamedDue]:
         yield from read(partial(_page, due_nos=due_nos[first : first + _PAGE_DUES]))
 
 
-def _page(connection: sqlite3.Connection, due_nos: Sequence[tuple[int]]) -> list[NamedDue]:
+def _page(connection: Connection, due_nos: Sequence[tuple[int]]) -> list[NamedDue]:
     wanted = orjson.dumps([due_no for (due_no,) in due_nos]).decode()
     return [
         NamedDue(file, source_row, file_line, code, message, due_of(line))

@@ -1,10 +1,11 @@
 """The dues of a run, lane by lane: lanes in a chosen order, within a lane in source order."""
 
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, islice
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,50 +14,61 @@ from pipeline.errors import LedgerError
 from pipeline.language import t
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.records import Due, RunRecord
-from pipeline.ledger.store.database import Damaged, Read
+from pipeline.ledger.store.port import Connection, Damaged, Read, Sql, json_of, stream
+from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.model import Api, Balance, LaneOrder, ObjectState, digest
 
 LaneT = TypeVar("LaneT", bytes, str)
 
 # The largest integer of SQLite.
 _END = (1 << 63) - 1
+# A place behind all others.
+_LAST_PLACE = 1 << 40
 # No index, in the arrays of `refunds_after_payments`.
 _NOWHERE = -1
 
-# The temporary tables of a queue: the lanes that are joined, and the refunds that go after another due.
-_TEMPORARY = {
-    "joined": "(lane BLOB PRIMARY KEY, joined_to BLOB) WITHOUT ROWID",
-    "moved": "(due_no INTEGER PRIMARY KEY, after INTEGER, behind INTEGER)",
-}
+# An entry of the order: the number of a due, that of its lane, and how many dues the lane has.
+_ENTRY = np.dtype([("due_no", "i8"), ("lane_no", "i8"), ("lane_dues", "i8")])
+# Entries that are written at once, and bytes of them that are kept in memory.
+_ENTRIES_AT_ONCE = 10_000
+_MEMORY_BYTES = 4 << 20
+
+# The temporary tables of a queue: the lanes that are joined, and the refunds that go after another due. They end with
+# the transaction that reads the order.
+_CREATE_JOINED = Sql(
+    "CREATE TEMP TABLE joined (lane BLOB PRIMARY KEY, joined_to BLOB) WITHOUT ROWID",
+    postgresql="CREATE TEMP TABLE joined (lane BYTEA PRIMARY KEY, joined_to BYTEA)",
+)
+_CREATE_MOVED = "CREATE TEMP TABLE moved (due_no BIGINT PRIMARY KEY, after BIGINT, behind BIGINT)"
 # The lane of a due, or the lane that it was joined to.
-_LANE = "coalesce((SELECT j.joined_to FROM temp.joined AS j WHERE j.lane = d.lane), d.lane)"
+_LANE = "coalesce((SELECT j.joined_to FROM joined AS j WHERE j.lane = d.lane), d.lane)"
 # The order within a lane: a refund above its payment comes after that, states come by time of change.
 _TURN = {Api.CUMULATION: "coalesce(m.after, d.due_no)", Api.STATE: "coalesce(d.last_position, d.position)"}
 # The order of lanes, and of dues in them. `lane_no` is the first due of a lane, in source order; `newest` is the latest
 # time of change in it, NULL if it has none.
 _ORDERS = {
-    LaneOrder.SOURCE: "lane_no, version, turn, behind, due_no",
-    LaneOrder.NEWEST: "newest DESC NULLS LAST, lane_no, version, turn, behind, due_no",
+    LaneOrder.SOURCE: "lane_no, version NULLS FIRST, turn, behind NULLS FIRST, due_no",
+    LaneOrder.NEWEST: "newest DESC NULLS LAST, lane_no, version NULLS FIRST, turn, behind NULLS FIRST, due_no",
 }
-# Write the order of the open dues of a run into a temporary table, with the lane of each and the size of that lane.
-_CREATE_QUEUE = """
-CREATE TEMP TABLE queue AS SELECT due_no, lane_no, lane_dues FROM (
+# The order of the open dues of a run, with the lane of each and the size of that lane.
+_ORDER = """
+SELECT due_no, lane_no, lane_dues FROM (
     SELECT due_no, version, turn, behind, min(due_no) OVER of_lane AS lane_no,
         count(*) OVER of_lane AS lane_dues, max(version) OVER of_lane AS newest
     FROM (
         SELECT d.due_no, d.version, {lane} AS lane, {turn} AS turn, m.behind
-        FROM dues AS d LEFT JOIN temp.moved AS m USING (due_no)
+        FROM dues AS d LEFT JOIN moved AS m ON m.due_no = d.due_no
         WHERE d.run_no = ? AND d.status IS NULL AND d.row_no <= ?
-    )
+    ) AS due
     WINDOW of_lane AS (PARTITION BY lane)
-)
+) AS queued
 ORDER BY {order}
 """
 # The last of the first rows that have open dues.
 _LAST_OF_FIRST_ROWS = """
 SELECT max(row_no) FROM (
     SELECT DISTINCT row_no FROM dues WHERE run_no = ? AND status IS NULL ORDER BY row_no LIMIT ?
-)
+) AS first_rows
 """
 # Pairs of lanes that have to be one: a refund waits for its payment, and a state for an earlier one of its number,
 # whatever user or principal the export names.
@@ -68,8 +80,9 @@ _LANES_TO_JOIN = {
     """,
     Api.STATE: """
         SELECT DISTINCT lane, one FROM (
-            SELECT lane, min(lane) OVER (PARTITION BY request_key) AS one FROM dues WHERE run_no = ? AND status IS NULL
-        )
+            SELECT lane, first_value(lane) OVER (PARTITION BY request_key ORDER BY lane) AS one
+            FROM dues WHERE run_no = ? AND status IS NULL
+        ) AS due
         WHERE lane <> one
     """,
 }
@@ -80,8 +93,9 @@ WHERE r.run_no = :run_no AND r.status IS NULL AND r.refund_of IS NOT NULL
 """
 # Those that come before their payment and are no refunds of refunds go after that.
 _MOVE_SIMPLE_REFUNDS = f"""
-INSERT OR IGNORE INTO temp.moved
+INSERT INTO moved
 SELECT r.due_no, p.due_no, 0 {_REFUNDS} AND p.due_no > r.due_no AND p.refund_of IS NULL
+ON CONFLICT DO NOTHING
 """
 # Refunds of refunds, each with its payment, down to the refund of a payment that is no refund.
 _CHAINED_REFUNDS = f"""
@@ -91,17 +105,17 @@ SELECT r.due_no, p.due_no {_REFUNDS} AND p.refund_of IS NULL
     AND r.identity IN (SELECT p.identity {_REFUNDS} AND p.refund_of IS NOT NULL)
 ORDER BY 1
 """
-# The sizes of the bodies of a page.
+# The sizes of the bodies of some dues.
 _BODY_SIZES = """
-SELECT q.rowid, length(d.body) FROM temp.queue AS q JOIN dues AS d USING (due_no)
-WHERE q.rowid BETWEEN ? AND ? ORDER BY q.rowid LIMIT ?
+SELECT length(d.body) FROM json_each(?) AS wanted CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
+ORDER BY wanted.key
 """
-# The dues of a page.
-_PAGE = f"""
-SELECT q.lane_no, q.lane_dues, d.due_no, d.row_no, d.request_key, d.identity, d.digest, d.body, {_LANE},
+# Some dues.
+_DUES = """
+SELECT d.due_no, d.row_no, d.request_key, d.identity, d.digest, d.body, d.lane,
     d.refund_of, d.card, d.points, d.version, coalesce(d.last_position, d.position), d.object
-FROM temp.queue AS q JOIN dues AS d USING (due_no)
-WHERE q.rowid BETWEEN ? AND ? ORDER BY q.rowid
+FROM json_each(?) AS wanted CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
+ORDER BY wanted.key
 """
 
 
@@ -114,8 +128,38 @@ class _QueuedDue:
     due: Due
 
 
+class _Order:
+    """
+    The order of the dues of a run, on local scratch, and the lanes that were joined to others.
+
+    It is not thread-safe: entries are read where the ledger is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._entries = SpillFile(folder, _MEMORY_BYTES)
+        self.joined: dict[bytes, bytes] = {}
+
+    def add(self, entries: Sequence[tuple[int, int, int]]) -> None:
+        """Append entries."""
+        self._entries.add(np.array(entries, _ENTRY).tobytes())
+
+    def between(self, first: int, last: int) -> list[tuple[int, int, int]]:
+        """Return the entries from one place to another, both included."""
+        size = _ENTRY.itemsize
+        found: list[tuple[int, int, int]] = np.frombuffer(
+            self._entries.read_at(first * size, (last - first + 1) * size), _ENTRY
+        ).tolist()
+        return found
+
+
 def lanes(
-    read: Read, run: RunRecord, order: LaneOrder, rows: int | None = None, sizes: BatchSizes = DEFAULT_SIZES
+    read: Read,
+    run: RunRecord,
+    order: LaneOrder,
+    rows: int | None = None,
+    sizes: BatchSizes = DEFAULT_SIZES,
+    *,
+    folder: Path,
 ) -> Iterator[Iterable[Due]]:
     """
     Yield the open dues of each lane, within the lane in source order, states by time of change.
@@ -123,15 +167,16 @@ def lanes(
     A refund shares a lane with its payment, and so do the states of one number, whatever users the export names. With
     `rows` the dues are those of so many rows, the first in the source that have any.
 
-    The order is written into a temporary table first. One long read of the ledger would keep its write-ahead log from
-    being cut back during the run.
+    The order is written into a spill file in `folder` first. One long read of the ledger would keep its write-ahead log
+    from being cut back during the run.
     """
-    read(partial(_create_queue, run=run, order=order, rows=rows))
-    at = 1
-    while page := read(partial(_page, first=at, last=_END, sizes=sizes)):
+    queue = _Order(folder)
+    read(partial(_read_order, queue, run=run, order=order, rows=rows))
+    at = 0
+    while page := read(partial(_page, queue, first=at, last=_LAST_PLACE, sizes=sizes)):
         first = page[0]
         if first.lane_dues > len(page):
-            yield _long_lane(read, at, at + first.lane_dues - 1, sizes)
+            yield _long_lane(read, queue, at, at + first.lane_dues - 1, sizes)
             at += first.lane_dues
             continue
         for _, queued in groupby(page, key=lambda queued: queued.lane_no):
@@ -142,30 +187,38 @@ def lanes(
                 at += len(lane)
 
 
-def _long_lane(read: Read, first: int, last: int, sizes: BatchSizes) -> Iterator[Due]:
+def _long_lane(read: Read, queue: _Order, first: int, last: int, sizes: BatchSizes) -> Iterator[Due]:
     """Yield the dues of a lane that is longer than a page; they are read as they are iterated."""
-    while page := read(partial(_page, first=first, last=last, sizes=sizes)):
+    while page := read(partial(_page, queue, first=first, last=last, sizes=sizes)):
         yield from (queued.due for queued in page)
         first += len(page)
 
 
-def _create_queue(connection: sqlite3.Connection, run: RunRecord, order: LaneOrder, rows: int | None) -> None:
-    for table, columns in _TEMPORARY.items():
-        connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} {columns}")
-        connection.execute(f"DELETE FROM temp.{table}")
-    _join_lanes(connection, run)
-    _move_refunds(connection, run)
-    last_row = _END if rows is None else connection.execute(_LAST_OF_FIRST_ROWS, (run.run_no, rows)).fetchone()[0] or 0
-    query = _CREATE_QUEUE.format(lane=_LANE, turn=_TURN.get(run.api, "d.due_no"), order=_ORDERS[order])
-    connection.execute("DROP TABLE IF EXISTS temp.queue")
-    connection.execute(query, (run.run_no, last_row))
+def _read_order(queue: _Order, connection: Connection, run: RunRecord, order: LaneOrder, rows: int | None) -> None:
+    # PostgreSQL keeps temporary tables only within a transaction where connections are pooled.
+    connection.execute("BEGIN")
+    try:
+        connection.execute(_CREATE_JOINED)
+        connection.execute(_CREATE_MOVED)
+        queue.joined = _join_lanes(connection, run)
+        _move_refunds(connection, run)
+        first_rows = (run.run_no, rows)
+        last_row = _END if rows is None else connection.execute(_LAST_OF_FIRST_ROWS, first_rows).fetchone()[0] or 0
+        query = _ORDER.format(lane=_LANE, turn=_TURN.get(run.api, "d.due_no"), order=_ORDERS[order])
+        entries = iter(stream(connection, query, (run.run_no, last_row)))
+        while some := list(islice(entries, _ENTRIES_AT_ONCE)):
+            queue.add(some)
+    finally:
+        connection.execute("ROLLBACK")
 
 
-def _join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Write into a temporary table which lanes are joined to which one."""
-    if run.api in _LANES_TO_JOIN:
-        pairs = connection.execute(_LANES_TO_JOIN[run.api], (run.run_no,))
-        connection.executemany("INSERT INTO temp.joined VALUES (?, ?)", joined(pairs).items())
+def _join_lanes(connection: Connection, run: RunRecord) -> dict[bytes, bytes]:
+    """Write into a temporary table which lanes are joined to which one; return them."""
+    if run.api not in _LANES_TO_JOIN:
+        return {}
+    found = joined(connection.execute(_LANES_TO_JOIN[run.api], (run.run_no,)))
+    connection.executemany("INSERT INTO joined VALUES (?, ?)", found.items())
+    return found
 
 
 def joined(pairs: Iterable[tuple[LaneT, LaneT]]) -> dict[LaneT, LaneT]:
@@ -186,13 +239,13 @@ def _top(above: dict[LaneT, LaneT], lane: LaneT) -> LaneT:
     return lane
 
 
-def _move_refunds(connection: sqlite3.Connection, run: RunRecord) -> None:
+def _move_refunds(connection: Connection, run: RunRecord) -> None:
     """Write into a temporary table which refunds come before their payments, and the dues after which they go."""
     if run.api is Api.CUMULATION:
         values = {"run_no": run.run_no}
         connection.execute(_MOVE_SIMPLE_REFUNDS, values)
         chained = refunds_after_payments(connection.execute(_CHAINED_REFUNDS, values))
-        connection.executemany("INSERT OR IGNORE INTO temp.moved VALUES (?, ?, ?)", chained)
+        connection.executemany("INSERT INTO moved VALUES (?, ?, ?) ON CONFLICT DO NOTHING", chained)
 
 
 def refunds_after_payments(refunds: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
@@ -218,19 +271,21 @@ def refunds_after_payments(refunds: Iterable[tuple[int, int]]) -> Iterator[tuple
     yield from zip(*(column[is_moved].tolist() for column in (refund, last, behind - 1)), strict=True)
 
 
-def _page(connection: sqlite3.Connection, first: int, last: int, sizes: BatchSizes) -> list[_QueuedDue]:
+def _page(queue: _Order, connection: Connection, first: int, last: int, sizes: BatchSizes) -> list[_QueuedDue]:
     """Return the dues of a page, at places of the queue from `first` to `last` at most."""
-    bodies = connection.execute(_BODY_SIZES, (first, last, sizes.page_dues)).fetchall()
-    totals = accumulate(length or 0 for _, length in bodies)
+    entries = queue.between(first, min(last, first + sizes.page_dues - 1))
+    bodies = connection.execute(_BODY_SIZES, (json_of(due_no for due_no, *_ in entries),)).fetchall()
+    totals = accumulate(length or 0 for (length,) in bodies)
     # At least one due, however large its body.
     count = min(len(bodies), 1 + sum(1 for total in totals if total < sizes.page_bytes))
-    found = connection.execute(_PAGE, (first, min(first + count - 1, last)))
-    return [_QueuedDue(lane_no, lane_dues, due_of(line)) for lane_no, lane_dues, *line in found]
+    lane_of = {due_no: (lane_no, lane_dues) for due_no, lane_no, lane_dues in entries[:count]}
+    found = connection.execute(_DUES, (json_of(lane_of),))
+    return [_QueuedDue(*lane_of[line[0]], due_of(line, queue.joined)) for line in found]
 
 
-def due_of(line: Iterable[Any]) -> Due:
+def due_of(line: Iterable[Any], joined: Mapping[bytes, bytes] = MappingProxyType({})) -> Due:
     """
-    Return the due of a line of `_PAGE`, without its first two columns.
+    Return the due of a line of `_DUES`; `joined` are lanes that were joined to others.
 
     Raises LedgerError if it is settled: only another process can have done that. Raises Damaged for a wrong body.
     """
@@ -253,7 +308,7 @@ def due_of(line: Iterable[Any]) -> Due:
         identity=identity,
         digest=staged,
         body=body,
-        lane=lane,
+        lane=joined.get(lane, lane),
         refund_of=refund_of,
         balance=balance,
         position=position,

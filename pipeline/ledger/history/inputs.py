@@ -1,15 +1,16 @@
 """The input files of a run, and how what was staged of them is deleted."""
 
-import sqlite3
-
 import orjson
 
 from pipeline.ledger.records import InputRecord, RunRecord, position
 from pipeline.ledger.rules.fixes import forget_fixes
+from pipeline.ledger.store.port import Connection
 
 _INSERT = """
-INSERT OR REPLACE INTO inputs (run_no, file_no, name, location, columns, rows, sha256, encoding)
+INSERT INTO inputs (run_no, file_no, name, location, columns, rows, sha256, encoding)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run_no, file_no) DO UPDATE SET name = excluded.name, location = excluded.location,
+    columns = excluded.columns, rows = excluded.rows, sha256 = excluded.sha256, encoding = excluded.encoding
 """
 # The inputs of a run, in the order of reading.
 _OF_RUN = """
@@ -17,7 +18,7 @@ SELECT file_no, name, location, columns, rows, sha256, encoding FROM inputs WHER
 """
 
 
-def add_input(connection: sqlite3.Connection, run: RunRecord, source: InputRecord) -> None:
+def add_input(connection: Connection, run: RunRecord, source: InputRecord) -> None:
     """Write an input file, or what is known of it once it was read to its end."""
     columns = orjson.dumps(source.columns).decode()
     connection.execute(
@@ -27,7 +28,7 @@ def add_input(connection: sqlite3.Connection, run: RunRecord, source: InputRecor
     )  # fmt: skip
 
 
-def inputs_of(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
+def inputs_of(connection: Connection, run: RunRecord) -> list[InputRecord]:
     """Return the input files of a run, in the order of reading."""
     return [
         InputRecord(
@@ -43,12 +44,12 @@ def inputs_of(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecor
     ]
 
 
-def all_locations(connection: sqlite3.Connection) -> list[str]:
+def all_locations(connection: Connection) -> list[str]:
     """Return the locations of the inputs of all runs."""
     return [location for (location,) in connection.execute("SELECT DISTINCT location FROM inputs")]
 
 
-def forget_inputs(connection: sqlite3.Connection, run: RunRecord) -> None:
+def forget_inputs(connection: Connection, run: RunRecord) -> None:
     """Delete the inputs of a run that sent nothing, its skipped rows, and what was noted of its fixed rows."""
     for table in ("packs", "inputs"):
         connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run.run_no,))

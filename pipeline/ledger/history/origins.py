@@ -1,6 +1,5 @@
 """Origins: the row of an earlier run that a fixed row, or a row of a rerun, stands for."""
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pipeline.language import t
 from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.runs import with_numbers
 from pipeline.ledger.records import ROW_BITS, Phase, RunRecord, position
+from pipeline.ledger.store.port import Connection
 from pipeline.tables.row_mark import RowMark
 
 # The bits of a position that hold the number of a row in its run.
@@ -52,7 +52,11 @@ SELECT r.run_id, i.file_no, :row_no - i.before FROM runs AS r JOIN (
 ) AS i USING (run_no)
 WHERE :row_no > i.before AND :row_no <= i.before + i.rows LIMIT 1
 """
-_INSERT = "INSERT OR REPLACE INTO origins (run_no, row_no, origin_run_no, origin_row_no) VALUES (?, ?, ?, ?)"
+_INSERT = """
+INSERT INTO origins (run_no, row_no, origin_run_no, origin_row_no) VALUES (?, ?, ?, ?)
+ON CONFLICT (run_no, row_no) DO UPDATE
+    SET origin_run_no = excluded.origin_run_no, origin_row_no = excluded.origin_row_no
+"""
 # Write the run of the first fixed row as the parent of a run.
 _LINK = """
 UPDATE runs SET parent = (
@@ -77,7 +81,7 @@ class Origin:
     cells: tuple[str | None, ...] | None = field(repr=False)
 
 
-def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[str]) -> dict[str, Origin]:
+def find_origins(connection: Connection, run: RunRecord, marks: Iterable[str]) -> dict[str, Origin]:
     """
     Return the origin of each mark. A mark that names no row of the run's account, API and export is left out.
 
@@ -97,7 +101,7 @@ def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable
     return found
 
 
-def _refuse_pruned(connection: sqlite3.Connection, run_id: str) -> None:
+def _refuse_pruned(connection: Connection, run_id: str) -> None:
     if connection.execute(_IS_PRUNED, (run_id,)).fetchone() is not None:
         raise SettingsError(
             [t("run {run_id}, whose rows are fixed here, was pruned; to send these rows like those of an "
@@ -105,7 +109,7 @@ def _refuse_pruned(connection: sqlite3.Connection, run_id: str) -> None:
         )  # fmt: skip
 
 
-def _origins_in(connection: sqlite3.Connection, run: RunRecord, marks: Mapping[str, RowMark]) -> dict[str, Origin]:
+def _origins_in(connection: Connection, run: RunRecord, marks: Mapping[str, RowMark]) -> dict[str, Origin]:
     row_nos = _row_nos(connection, run, set(marks.values()))
     numbers = row_nos.values()
     first = first_origins_between(connection, run, min(numbers), max(numbers)) if numbers else {}
@@ -118,13 +122,13 @@ def _origins_in(connection: sqlite3.Connection, run: RunRecord, marks: Mapping[s
     return found
 
 
-def _recognised_as(connection: sqlite3.Connection, row: RowId) -> RowId | None:
+def _recognised_as(connection: Connection, row: RowId) -> RowId | None:
     """Return the fixed row of an earlier run that a row was recognised as, if any."""
     line = connection.execute(_RECOGNISED_AS, (position(*row),)).fetchone()
     return None if line is None else (line[0] >> ROW_BITS, line[0] & _ROW)
 
 
-def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[RowMark]) -> dict[RowMark, int]:
+def _row_nos(connection: Connection, run: RunRecord, marks: Iterable[RowMark]) -> dict[RowMark, int]:
     """Return the number in its run of each mark's row."""
     counts = {source.file_no: source.rows for source in inputs_of(connection, run)}
     before = dict(zip(counts, accumulate(counts.values(), initial=0), strict=False))
@@ -151,18 +155,18 @@ def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[Row
     return found
 
 
-def first_origins_between(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> dict[int, RowId]:
+def first_origins_between(connection: Connection, run: RunRecord, first: int, last: int) -> dict[int, RowId]:
     """Return the first origins of the rows from `first` to `last`, where they are other rows."""
     found = connection.execute(_OF_RERUN if run.is_rerun else _OF_FIX, (run.run_no, first, last))
     return {row_no: (origin_run_no, origin_row_no) for row_no, origin_run_no, origin_row_no in found}
 
 
-def _read(connection: sqlite3.Connection, row: RowId) -> Origin:
+def _read(connection: Connection, row: RowId) -> Origin:
     cells, columns = connection.execute(_CELLS, row).fetchone() or (None, "[]")
     return Origin(*row, tuple(orjson.loads(columns)), None if cells is None else tuple(orjson.loads(cells)))
 
 
-def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> str | None:
+def first_mark(connection: Connection, run: RunRecord, row_no: int) -> str | None:
     """Return the mark of a row's first origin; None if it is the row itself, or its run was pruned."""
     origin = first_origins_between(connection, run, row_no, row_no).get(row_no)
     if origin is None:
@@ -171,11 +175,11 @@ def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> s
     return None if line is None else str(RowMark(*line))
 
 
-def write_origins(connection: sqlite3.Connection, run: RunRecord, origins: Mapping[int, RowId]) -> None:
+def write_origins(connection: Connection, run: RunRecord, origins: Mapping[int, RowId]) -> None:
     """Write the origins of rows, by their number in the run."""
     connection.executemany(_INSERT, ((run.run_no, row_no, *origin) for row_no, origin in origins.items()))
 
 
-def link_run(connection: sqlite3.Connection, run: RunRecord) -> None:
+def link_run(connection: Connection, run: RunRecord) -> None:
     """Make the run of the first fixed row the parent of a run, if it has none."""
     connection.execute(_LINK, {"run_no": run.run_no})

@@ -1,6 +1,5 @@
 """The outcomes of a run: one for each row, in source order, read in pages of bounded size."""
 
-import sqlite3
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -13,6 +12,7 @@ from pipeline.ledger.history.dues import IS_DELIVERED, UNREACHED
 from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.skipped_rows import SkippedRows, read_skipped_rows
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Status
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 
@@ -51,12 +51,12 @@ _Found = tuple[Any, ...]
 _Line = tuple[Any, ...]
 
 
-def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome]:
+def outcomes(connection: Connection, run: RunRecord) -> Iterator[Outcome]:
     """Yield the outcome of each row of a run, in source order. Each page is one short read."""
     return chain.from_iterable(outcome_pages(connection, run))
 
 
-def outcome_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[OutcomePage]:
+def outcome_pages(connection: Connection, run: RunRecord) -> Iterator[OutcomePage]:
     """Yield the outcomes of all rows in pages, in source order. No page is empty."""
     names = {source.file_no: source.name for source in inputs_of(connection, run)}
     pages_of = partial(_pages_of_rows, connection, run, names)
@@ -140,7 +140,7 @@ def _page_of(lines: list[_Line]) -> OutcomePage:
 
 
 def _pages_of_rows(
-    connection: sqlite3.Connection, run: RunRecord, names: Mapping[int, str], first: int, last: int
+    connection: Connection, run: RunRecord, names: Mapping[int, str], first: int, last: int
 ) -> Iterator[list[_Line]]:
     while rows := _rows(connection, run, first, last):
         high = rows[-1][0]
@@ -150,7 +150,7 @@ def _pages_of_rows(
         first = high + 1
 
 
-def _rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> list[_Found]:
+def _rows(connection: Connection, run: RunRecord, first: int, last: int) -> list[_Found]:
     rows: list[_Found] = []
     room = _PAGE_CELLS
     with closing(connection.execute(_ROWS, (run.run_no, first, last, _PAGE))) as lines:

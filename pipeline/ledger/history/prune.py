@@ -8,7 +8,6 @@ First the line in `runs` is deleted, and the id is written into `known_traces`: 
 other lines follow in slices. After a crash between two of them the next prune deletes the rest.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,11 +20,8 @@ from pipeline.ledger.history import runs
 from pipeline.ledger.history.slices import delete_slice, slices
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.store import generations
-from pipeline.ledger.store.database import Read, json_of
+from pipeline.ledger.store.port import Connection, Read, Sql, json_of
 from pipeline.model import Api
-
-# The limit of `recent` for all runs: a ledger of a year has a few thousand.
-_ALL_RUNS = -1
 
 # Whether a resume or rerun of a run would send any due. It does not send one whose key has ended in any run, nor one
 # that a newer confirmed balance or state has overtaken. A state in doubt is sent all the same.
@@ -33,21 +29,22 @@ _HAS_ROWS_LEFT = """
 SELECT EXISTS (
     SELECT 1 FROM dues AS d
     LEFT JOIN deliveries AS v ON v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
-    LEFT JOIN cards AS c ON c.account_no = :account_no AND c.card = d.card AND NOT c.unsettled
+    LEFT JOIN cards AS c ON c.account_no = :account_no AND c.card = d.card AND c.unsettled = 0
         AND c.newest_identity <> d.identity
-    LEFT JOIN objects AS h ON h.account_no = :account_no AND h.object = d.object AND NOT h.unsettled
+    LEFT JOIN objects AS h ON h.account_no = :account_no AND h.object = d.object AND h.unsettled = 0
         AND h.identity <> d.identity
     WHERE d.run_no = :run_no AND coalesce(d.status, 'unsent') IN ('unknown', 'blocked', 'unsent')
         AND coalesce(v.state, 'unsent') NOT IN ('succeeded', 'rejected')
-        AND NOT coalesce(iif(d.version <> c.newest_version, d.version < c.newest_version,
-            d.position < c.newest_position), 0)
+        AND (CASE WHEN d.version <> c.newest_version THEN d.version < c.newest_version
+            ELSE d.position < c.newest_position END) IS NOT TRUE
         AND NOT (d.status <> 'unknown' AND coalesce(v.state, 'unsent') = 'unsent'
-            AND coalesce(iif(d.version <> h.version, d.version < h.version, d.position < h.position), 0))
+            AND (CASE WHEN d.version <> h.version THEN d.version < h.version
+                ELSE d.position < h.position END) IS TRUE)
 )
 """
 # Remember the report of a pruned run as no sign of a loss.
 _INSERT_TRACE = (
-    "INSERT INTO known_traces (name, run_no) VALUES (?, ?) ON CONFLICT DO UPDATE SET run_no = excluded.run_no"
+    "INSERT INTO known_traces (name, run_no) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET run_no = excluded.run_no"
 )
 # Remember that other lines of a run are still to be deleted.
 _INSERT_PRUNED = """
@@ -56,24 +53,29 @@ SELECT run_no, account_no, api, export, started_at FROM runs WHERE run_no = ?
 """
 # Whether a run outside of a family is a rerun or fix of one of its runs.
 _IS_FOLLOWED = """
+WITH family (run_no) AS (SELECT CAST(value AS BIGINT) FROM json_each(:numbers))
 SELECT EXISTS (
     SELECT 1 FROM runs
-    WHERE parent IN (SELECT value FROM json_each(:names)) AND run_no NOT IN (SELECT value FROM json_each(:numbers))
+    WHERE parent IN (SELECT value FROM json_each(:names)) AND run_no NOT IN (SELECT run_no FROM family)
 ) OR EXISTS (
-    SELECT 1 FROM json_each(:numbers) AS family CROSS JOIN origins AS o ON o.origin_run_no = family.value
-    WHERE o.run_no NOT IN (SELECT value FROM json_each(:numbers))
+    SELECT 1 FROM family AS f CROSS JOIN origins AS o ON o.origin_run_no = f.run_no
+    WHERE o.run_no NOT IN (SELECT run_no FROM family)
 )
 """
 # Tables with lines of a run, and the column that orders these. `rows` comes after `dues`: tasks need the keys of rows.
 _TABLES: Mapping[str, str] = {"dues": "row_no", "rows": "row_no", "origins": "row_no", "packs": "first_row_no"}
 # Deliveries of a ledger of version 7 have no age; they get that of their run.
-_KEEP_AGE = """
-UPDATE deliveries SET intended_at = CAST(strftime('%s', p.started_at) AS INTEGER)
+_AGE = """
+UPDATE deliveries SET intended_at = {seconds}
 FROM pruned_runs AS p CROSS JOIN dues AS d ON d.run_no = p.run_no
 WHERE p.run_no = :run_no AND d.row_no BETWEEN :first AND :last
     AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
     AND deliveries.intended_at IS NULL
 """
+_KEEP_AGE = Sql(
+    _AGE.format(seconds="CAST(strftime('%s', p.started_at) AS INTEGER)"),
+    postgresql=_AGE.format(seconds="CAST(extract(epoch FROM CAST(p.started_at AS timestamptz)) AS BIGINT)"),
+)
 # A task that was done n times has n deliveries. Later the task is recognised in its other form by its row's key.
 _KEEP_ROW_KEY = """
 UPDATE deliveries SET row_key = w.request_key
@@ -82,8 +84,9 @@ CROSS JOIN rows AS w ON w.run_no = d.run_no AND w.row_no = d.row_no AND w.reques
 WHERE p.run_no = :run_no AND p.export = 'tasks' AND d.row_no BETWEEN :first AND :last
     AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
 """
-# The object of a state with a separator behind it: its identity without what follows the last separator.
-_OBJECT = "rtrim(v.identity, replace(v.identity, char(31), ''))"
+# The object of a state: its identity without the last separator and what follows that.
+_UP_TO_OBJECT = "rtrim(v.identity, replace(v.identity, char(31), ''))"
+_OBJECT = f"CASE WHEN v.api = :state THEN substr({_UP_TO_OBJECT}, 1, length({_UP_TO_OBJECT}) - 1) END"
 # Deliveries that may be deleted: old ones that have ended and that nothing needs. These are kept:
 # - balances: one that comes back would be sent under a key that the platform may answer from memory;
 # - the newest state of each object and the one before, fixed rows, and keys that were given another key;
@@ -99,7 +102,7 @@ AND NOT EXISTS (
 AND NOT EXISTS (
     SELECT 1 FROM objects AS h
     WHERE v.api = :state AND h.account_no = v.account_no
-        AND h.object = substr({_OBJECT}, 1, length({_OBJECT}) - 1) AND v.identity IN (h.identity, h.before_identity)
+        AND h.object = {_OBJECT} AND v.identity IN (h.identity, h.before_identity)
 )
 """
 # The next deliveries that may be deleted, after one.
@@ -112,7 +115,7 @@ ORDER BY v.account_no, v.api, v.identity LIMIT :lines
 _DELETE_DELIVERIES = f"""
 DELETE FROM deliveries AS v
 WHERE (v.account_no, v.api, v.identity) IN (
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:found)
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2 FROM json_each(:found)
 ) AND {_DELETABLE}
 """
 
@@ -147,7 +150,7 @@ class PruneFile:
 
     read: Read
     commit: Read
-    live_runs: Callable[[sqlite3.Connection], Collection[str]]
+    live_runs: Callable[[Connection], Collection[str]]
     lines: int
 
 
@@ -195,9 +198,9 @@ def _judge_all(file: PruneFile, before: datetime, pruned: Pruned) -> list[_Famil
     return deletable
 
 
-def _families(connection: sqlite3.Connection) -> list[_Family]:
+def _families(connection: Connection) -> list[_Family]:
     """Return all runs, each with its reruns and fixes."""
-    found = runs.recent(connection, _ALL_RUNS)
+    found = runs.recent(connection)
     by_id = {run.run_id: run.run_no for run in found}
     first = {run.run_no: run.run_no for run in found}
 
@@ -233,14 +236,14 @@ def _reason(file: PruneFile, run: RunRecord, last_of_jobs: Collection[int]) -> K
     return Kept.LAST_OF_JOB if run.run_no in last_of_jobs else None
 
 
-def _is_of_former_generation(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def _is_of_former_generation(connection: Connection, run: RunRecord) -> bool:
     """Return whether a run has balances or states from before a resync: it is neither resumed nor rerun."""
     query = "SELECT generation FROM accounts WHERE account_no = ?"
     generation = connection.execute(query, (run.account_no,)).fetchone()
     return generation is not None and generation[0] < generations.current(connection).of_account(run.api)
 
 
-def _has_rows_left(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def _has_rows_left(connection: Connection, run: RunRecord) -> bool:
     """Return whether a resume or a rerun of a run would send anything."""
     if _is_of_former_generation(connection, run):
         return False
@@ -249,9 +252,9 @@ def _has_rows_left(connection: sqlite3.Connection, run: RunRecord) -> bool:
 
 
 def _delete_runs(
-    connection: sqlite3.Connection,
+    connection: Connection,
     families: Iterable[_Family],
-    live_runs: Callable[[sqlite3.Connection], Collection[str]],
+    live_runs: Callable[[Connection], Collection[str]],
 ) -> set[int]:
     """Delete whole families of runs; return the numbers of those that are in use by now."""
     refused: set[int] = set()
@@ -267,7 +270,7 @@ def _delete_runs(
     return refused
 
 
-def _has_changed(connection: sqlite3.Connection, family: _Family) -> bool:
+def _has_changed(connection: Connection, family: _Family) -> bool:
     """Return whether a run of a family has changed, or has a new rerun or fix, since the family was read."""
     numbers, names = [run.run_no for run in family], [run.run_id for run in family]
     values = {"numbers": json_of(numbers), "names": json_of(names)}
@@ -285,7 +288,7 @@ def _delete_lines(file: PruneFile) -> None:
         file.commit(partial(_delete_last_lines, run_no=run_no))
 
 
-def _delete_slice(connection: sqlite3.Connection, first: int, last: int, run_no: int, table: str) -> None:
+def _delete_slice(connection: Connection, first: int, last: int, run_no: int, table: str) -> None:
     if table == "dues":
         rows = {"run_no": run_no, "first": first, "last": last}
         connection.execute(_KEEP_AGE, rows)
@@ -293,7 +296,7 @@ def _delete_slice(connection: sqlite3.Connection, first: int, last: int, run_no:
     delete_slice(connection, first, last, run_no, table, number=_TABLES[table])
 
 
-def _delete_last_lines(connection: sqlite3.Connection, run_no: int) -> None:
+def _delete_last_lines(connection: Connection, run_no: int) -> None:
     for table in ("inputs", "pruned_runs"):
         connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run_no,))
 

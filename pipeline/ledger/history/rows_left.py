@@ -1,6 +1,5 @@
 """What is left of a run: its rows that neither the run nor any rerun or fix of it has finished."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection
 from itertools import islice
@@ -9,6 +8,7 @@ from pipeline.ledger.history.origins import RowId, first_origins_between
 from pipeline.ledger.history.run_counts import open_rows, rows_of
 from pipeline.ledger.history.runs import parent_of, with_numbers
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.store.port import Connection, Sql
 from pipeline.model import Status
 
 # Called now and then during a long operation.
@@ -26,7 +26,8 @@ SELECT EXISTS (SELECT 1 FROM runs WHERE parent = :run_id) OR EXISTS (SELECT 1 FR
     OR EXISTS (SELECT 1 FROM origins WHERE origin_run_no = :run_no)
 """
 # The reruns and fixes of a run, and the reruns and fixes of those.
-_FOLLOWERS = """
+_FOLLOWERS = Sql(
+    """
 WITH RECURSIVE family (run_no, run_id) AS (
     SELECT :run_no, :run_id
     UNION
@@ -36,23 +37,34 @@ WITH RECURSIVE family (run_no, run_id) AS (
     JOIN runs AS r ON r.run_no IN (SELECT o.run_no FROM origins AS o WHERE o.origin_run_no = f.run_no)
 )
 SELECT run_no FROM family WHERE run_no <> :run_no ORDER BY run_no
-"""
+""",
+    # PostgreSQL takes only one branch that refers to the result.
+    postgresql="""
+WITH RECURSIVE family (run_no, run_id) AS (
+    SELECT run_no, run_id FROM runs WHERE run_no = :run_no AND run_id = :run_id
+    UNION
+    SELECT r.run_no, r.run_id FROM family AS f JOIN runs AS r ON r.parent = f.run_id
+        OR r.run_no IN (SELECT o.run_no FROM origins AS o WHERE o.origin_run_no = f.run_no)
+)
+SELECT run_no FROM family WHERE run_no <> :run_no ORDER BY run_no
+""",
+)
 
 
-def has_family(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def has_family(connection: Connection, run: RunRecord) -> bool:
     """Return whether a run has reruns or fixes, or is one itself."""
     if run.parent is not None:
         return True
     return bool(connection.execute(_HAS_FAMILY, {"run_id": run.run_id, "run_no": run.run_no}).fetchone()[0])
 
 
-def followers(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]:
+def followers(connection: Connection, run: RunRecord) -> list[RunRecord]:
     """Return the reruns and fixes of a run, and the reruns and fixes of those, oldest first."""
     found = connection.execute(_FOLLOWERS, {"run_no": run.run_no, "run_id": run.run_id})
     return with_numbers(connection, (run_no for (run_no,) in found))
 
 
-def family_of(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]:
+def family_of(connection: Connection, run: RunRecord) -> list[RunRecord]:
     """Return the run that a chain began with, its reruns and fixes, and theirs, oldest first."""
     root = run
     while (parent := parent_of(connection, root)) is not None:
@@ -60,7 +72,7 @@ def family_of(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]
     return [root, *followers(connection, root)]
 
 
-def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> Counter[Status]:
+def left_of(connection: Connection, run: RunRecord, tick: Tick = lambda: None) -> Counter[Status]:
     """Count the rows of a run that are left, by their status in it; `tick` is called now and then."""
     done = DoneRows(connection, run, tick) if has_family(connection, run) else None
     left: Counter[Status] = Counter()
@@ -75,7 +87,7 @@ def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda:
 class DoneRows:
     """The rows of a run that it, or another run of its family, has finished. It takes a byte a row of the first run."""
 
-    def __init__(self, connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> None:
+    def __init__(self, connection: Connection, run: RunRecord, tick: Tick = lambda: None) -> None:
         self._tick = tick
         self._connection = connection
         self._run = run
@@ -98,7 +110,7 @@ class DoneRows:
         return row_no < len(of_run) and of_run[row_no] == _ALL
 
 
-def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> bytearray:
+def _done_in_family(connection: Connection, run_no: int, tick: Tick) -> bytearray:
     """Return, for each row of a first run, whether a run of its family has finished it; nothing for a pruned run."""
     done = bytearray()
     family = [each for run in with_numbers(connection, [run_no]) for each in (run, *followers(connection, run))]
@@ -110,7 +122,7 @@ def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> 
     return done
 
 
-def _done_by(connection: sqlite3.Connection, run: RunRecord, root: int, tick: Tick) -> bytearray:
+def _done_by(connection: Connection, run: RunRecord, root: int, tick: Tick) -> bytearray:
     """Return what a run did for the rows of `root`, the number of the first run of its family, a byte a row."""
     rows = rows_of(connection, run)
     own = bytearray([_ALL]) * (rows + 1)

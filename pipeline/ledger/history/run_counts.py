@@ -1,12 +1,12 @@
 """The rows of a run by status, counted in the ledger: quicker than to read each outcome."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
 from pipeline.ledger.history.dues import UNREACHED
 from pipeline.ledger.history.outcomes import SEVERITY, outcome_pages
 from pipeline.ledger.records import Phase, RunRecord
+from pipeline.ledger.store.port import Connection, Sql
 from pipeline.model import Api, Status
 
 DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
@@ -29,13 +29,13 @@ _OPEN_ROWS = "SELECT row_no, status FROM rows WHERE run_no = ? AND status NOT IN
 # is the same word for word, and if no other index has the order of the groups.
 _OPEN = "coalesce(status, '') NOT IN ('succeeded', 'skipped')"
 _OPEN_DUES = f"SELECT row_no, max({_RANK}) FROM dues WHERE run_no = ? AND {_OPEN} GROUP BY row_no"
-_OPEN_REPORTS = f"""
-SELECT row_no, max({_RANK}) FROM dues
-WHERE run_no = ? AND card IS NULL AND object IS NULL AND {_OPEN} GROUP BY +row_no
+_SELECT_OPEN_REPORTS = f"""
+SELECT row_no, max({_RANK}) FROM dues WHERE run_no = ? AND card IS NULL AND object IS NULL AND {_OPEN} GROUP BY
 """
+_OPEN_REPORTS = Sql(f"{_SELECT_OPEN_REPORTS} +row_no", postgresql=f"{_SELECT_OPEN_REPORTS} row_no")
 
 
-def counts_of(connection: sqlite3.Connection, run: RunRecord) -> Counter[Status]:
+def counts_of(connection: Connection, run: RunRecord) -> Counter[Status]:
     """Count the rows of a run by status, as its outcomes have them."""
     counts: Counter[Status] = Counter()
     if run.phase is Phase.STAGING:
@@ -50,7 +50,7 @@ def counts_of(connection: sqlite3.Connection, run: RunRecord) -> Counter[Status]
     return counts
 
 
-def rows_of(connection: sqlite3.Connection, run: RunRecord) -> int:
+def rows_of(connection: Connection, run: RunRecord) -> int:
     """Count the rows of a run."""
     if run.phase is Phase.STAGING:
         return sum(map(len, outcome_pages(connection, run)))
@@ -58,7 +58,7 @@ def rows_of(connection: sqlite3.Connection, run: RunRecord) -> int:
     return int(read)
 
 
-def open_rows(connection: sqlite3.Connection, run: RunRecord) -> Iterator[tuple[int, Status]]:
+def open_rows(connection: Connection, run: RunRecord) -> Iterator[tuple[int, Status]]:
     """Yield number and status of each row of a run that is not done, as its outcomes have them, in any order."""
     if run.phase is Phase.STAGING:
         statuses = (status for page in outcome_pages(connection, run) for status in page.status)

@@ -1,6 +1,5 @@
 """Runs and accounts: a run's line in the ledger from its begin to its exit code, and how runs are found."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
@@ -12,7 +11,7 @@ import orjson
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.language import t
 from pipeline.ledger.records import NewRun, Phase, RunRecord, RunState
-from pipeline.ledger.store.database import json_of
+from pipeline.ledger.store.port import Connection, json_of
 from pipeline.model import Api, Export
 
 # Runs among which a misspelt one is looked for, and the cutoff of difflib: an id with 2 wrong characters passes.
@@ -30,7 +29,7 @@ _MERCHANT = "SELECT holder FROM accounts WHERE name = ? LIMIT 1"
 _ACCOUNT_NO = "SELECT min(account_no) FROM accounts WHERE holder = ? AND generation = ?"
 # Whether an account name is known in a generation.
 _IS_NAMED = "SELECT 1 FROM accounts WHERE name = ? AND generation = ?"
-_INSERT_ACCOUNT = "INSERT INTO accounts (name, holder, generation) VALUES (?, ?, ?)"
+_INSERT_ACCOUNT = "INSERT INTO accounts (name, holder, generation) VALUES (?, ?, ?) RETURNING account_no"
 _INSERT = """
 INSERT INTO runs (run_id, job, export, api, account, account_no, parent, options, act, limit_per_s, started_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -38,25 +37,28 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 # The last run that did something: it was not refused for its inputs, and is no rerun without rows.
 _LAST = f"""
 SELECT {_COLUMNS} FROM runs AS r
-ORDER BY coalesce(exit_code = 2 AND act = 'staging', 0) OR (
-    state IS NOT NULL AND json_extract(options, '$.only') IS NOT NULL
+ORDER BY CASE WHEN exit_code = 2 AND act = 'staging' OR (
+    state IS NOT NULL AND options ->> 'only' IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM rows AS w WHERE w.run_no = r.run_no)
-), run_no DESC LIMIT 1
+) THEN 1 ELSE 0 END, run_no DESC LIMIT 1
 """
 # Two runs at most whose id begins with a text.
 _BY_PREFIX = f"SELECT {_COLUMNS} FROM runs WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_no LIMIT 2"
 # The runs with some numbers, oldest first.
-_WITH_NUMBERS = f"SELECT {_COLUMNS} FROM runs WHERE run_no IN (SELECT value FROM json_each(?)) ORDER BY run_no"
+_WITH_NUMBERS = (
+    f"SELECT {_COLUMNS} FROM runs WHERE run_no IN (SELECT CAST(value AS BIGINT) FROM json_each(?)) ORDER BY run_no"
+)
 _BY_ID = f"SELECT {_COLUMNS} FROM runs WHERE run_id = ?"
 # The runs for a day, oldest first.
-_ON_DAY = f"SELECT {_COLUMNS} FROM runs WHERE json_extract(options, '$.date') = ? ORDER BY run_no"
+_ON_DAY = f"SELECT {_COLUMNS} FROM runs WHERE options ->> 'date' = ? ORDER BY run_no"
 # The ids that begin with a text.
-_IDS_FROM = "SELECT run_id FROM runs WHERE substr(run_id, 1, ?) = ?"
+_IDS_FROM = "SELECT run_id FROM runs WHERE substr(run_id, 1, length(?)) = ?"
 # The last run of a job that completed and read its inputs itself. Reruns and fixes have a parent.
 _LAST_COMPLETED = f"""
 SELECT {_COLUMNS} FROM runs WHERE job = ? AND state = 'completed' AND parent IS NULL ORDER BY run_no DESC LIMIT 1
 """
-# The newest runs, newest first.
+# The newest runs, newest first. `_ALL` is the limit where there is none: PostgreSQL takes no negative one.
+_ALL = (1 << 63) - 1
 _RECENT = f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT ?"
 # The newest run of a job.
 _LAST_OF_JOB = f"SELECT {_COLUMNS} FROM runs WHERE job = ? ORDER BY run_no DESC LIMIT 1"
@@ -80,7 +82,7 @@ WHERE run_no = ?
 """
 
 
-def bind_account(connection: sqlite3.Connection, name: str, merchant: str, generation: int) -> int:
+def bind_account(connection: Connection, name: str, merchant: str, generation: int) -> int:
     """
     Return the number of the account that the config calls `name`, in a generation; make one if there is none.
 
@@ -89,12 +91,12 @@ def bind_account(connection: sqlite3.Connection, name: str, merchant: str, gener
     """
     known = account_no_of(connection, name, merchant, generation)
     if connection.execute(_IS_NAMED, (name, generation)).fetchone() is None:
-        cursor = connection.execute(_INSERT_ACCOUNT, (name, merchant, generation))
-        return known or int(cursor.lastrowid or 0)
+        (made,) = connection.execute(_INSERT_ACCOUNT, (name, merchant, generation)).fetchone()
+        return known or int(made)
     return known or 0
 
 
-def account_no_of(connection: sqlite3.Connection, name: str, merchant: str, generation: int) -> int | None:
+def account_no_of(connection: Connection, name: str, merchant: str, generation: int) -> int | None:
     """Return the number of an account; None if its merchant is not known yet. Raises as `bind_account` does."""
     line = connection.execute(_MERCHANT, (name,)).fetchone()
     if line is not None and line[0] != merchant:
@@ -111,7 +113,7 @@ def account_no_of(connection: sqlite3.Connection, name: str, merchant: str, gene
     return None if first is None else int(first)
 
 
-def begin(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
+def begin(connection: Connection, new: NewRun, account_no: int) -> RunRecord:
     """Write a new run; it is staging."""
     options = orjson.dumps(dict(new.options)).decode()
     connection.execute(
@@ -132,7 +134,7 @@ def _record(line: Sequence[object]) -> RunRecord:
     return RunRecord(**named)  # type: ignore[arg-type] # the columns are the fields
 
 
-def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
+def find(connection: Connection, wanted: str) -> RunRecord:
     """
     Return the run with this id, or a unique prefix of it, or the `last` one that did something.
 
@@ -158,66 +160,67 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
     )
 
 
-def _nearest(connection: sqlite3.Connection, wanted: str) -> str | None:
+def _nearest(connection: Connection, wanted: str) -> str | None:
     """Return `last` or the id of a recent run, if one was probably meant."""
     ids = [run.run_id for run in recent(connection, _RECENT_RUNS)]
     near = get_close_matches(wanted[:60].upper(), ["LAST", *ids], n=1, cutoff=_NEAR)
     return {"LAST": "last"}.get(near[0], near[0]) if near else None
 
 
-def short_id(connection: sqlite3.Connection, run_id: str) -> str:
+def short_id(connection: Connection, run_id: str) -> str:
     """Return the shortest prefix of a run's id, of 8 characters at least, that no other run's id has now."""
-    same_start = connection.execute(_IDS_FROM, (_SHORTEST_ID, run_id[:_SHORTEST_ID])).fetchall()
+    start = run_id[:_SHORTEST_ID]
+    same_start = connection.execute(_IDS_FROM, (start, start)).fetchall()
     others = [other for (other,) in same_start if other != run_id]
     prefixes = (run_id[:length] for length in range(_SHORTEST_ID, len(run_id)))
     return next((prefix for prefix in prefixes if not any(map(str.startswith, others, repeat(prefix)))), run_id)
 
 
-def last_completed(connection: sqlite3.Connection, job: str) -> RunRecord | None:
+def last_completed(connection: Connection, job: str) -> RunRecord | None:
     """Return the last run of a job that completed, without reruns and fixes; None if there is none."""
     line = connection.execute(_LAST_COMPLETED, (job,)).fetchone()
     return None if line is None else _record(line)
 
 
-def parent_of(connection: sqlite3.Connection, run: RunRecord) -> RunRecord | None:
+def parent_of(connection: Connection, run: RunRecord) -> RunRecord | None:
     """Return the run that a run reruns or fixes; None if there is none, or if it was pruned."""
     line = connection.execute(_BY_ID, (run.parent,)).fetchone()
     return None if line is None else _record(line)
 
 
-def on_day(connection: sqlite3.Connection, day: str) -> list[RunRecord]:
+def on_day(connection: Connection, day: str) -> list[RunRecord]:
     """Return the runs for a day (YYYY-MM-DD), oldest first."""
     return [_record(line) for line in connection.execute(_ON_DAY, (day,))]
 
 
-def with_numbers(connection: sqlite3.Connection, run_nos: Iterable[int]) -> list[RunRecord]:
+def with_numbers(connection: Connection, run_nos: Iterable[int]) -> list[RunRecord]:
     """Return the runs with these numbers, oldest first; pruned ones are left out."""
     return [_record(line) for line in connection.execute(_WITH_NUMBERS, (json_of(run_nos),))]
 
 
-def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
-    """Return the newest runs, newest first; all of them if `limit` is -1."""
-    return [_record(line) for line in connection.execute(_RECENT, (limit,))]
+def recent(connection: Connection, limit: int | None = None) -> list[RunRecord]:
+    """Return the newest runs, newest first: up to `limit`, or all."""
+    return [_record(line) for line in connection.execute(_RECENT, (_ALL if limit is None else limit,))]
 
 
-def last_of(connection: sqlite3.Connection, job: str) -> RunRecord | None:
+def last_of(connection: Connection, job: str) -> RunRecord | None:
     """Return the newest run of a job; None if there is none."""
     line = connection.execute(_LAST_OF_JOB, (job,)).fetchone()
     return None if line is None else _record(line)
 
 
-def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:
+def start_delivering(connection: Connection, run: RunRecord) -> None:
     """Set the phase to delivering: all inputs are read."""
     connection.execute("UPDATE runs SET act = ? WHERE run_no = ?", (Phase.DELIVERING, run.run_no))
 
 
-def reopen(connection: sqlite3.Connection, run: RunRecord, options: Mapping[str, Any]) -> None:
+def reopen(connection: Connection, run: RunRecord, options: Mapping[str, Any]) -> None:
     """Open a run that ended: in staging, if it ended there, else in delivering. `options` replace those it has."""
     connection.execute(_REOPEN, (orjson.dumps({**run.options, **options}).decode(), run.run_no))
 
 
 def conclude(
-    connection: sqlite3.Connection,
+    connection: Connection,
     run: RunRecord,
     *,
     state: RunState,
@@ -237,6 +240,6 @@ def conclude(
     return find(connection, run.run_id)
 
 
-def finish(connection: sqlite3.Connection, run: RunRecord, exit_code: int) -> None:
+def finish(connection: Connection, run: RunRecord, exit_code: int) -> None:
     """Write the exit code of the command."""
     connection.execute("UPDATE runs SET exit_code = ? WHERE run_no = ?", (exit_code, run.run_no))

@@ -1,6 +1,5 @@
 """Rows that share an outcome and need nothing more: one line of the table `packs` for many rows."""
 
-import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ import orjson
 
 from pipeline.language import t
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.store.database import Damaged
+from pipeline.ledger.store.port import Connection, Damaged
 from pipeline.model import Status
 
 # Level of compression, the fastest. Row numbers are stored as steps, which are nearly all 1.
@@ -45,7 +44,7 @@ class SkippedRows:
     file_lines: Sequence[int] | None = None
 
 
-def write_skipped_rows(connection: sqlite3.Connection, run: RunRecord, skipped: SkippedRows) -> None:
+def write_skipped_rows(connection: Connection, run: RunRecord, skipped: SkippedRows) -> None:
     """Write rows that need nothing more."""
     columns = [_steps(skipped.row_nos), _steps(skipped.source_rows), skipped.request_keys]
     if skipped.file_lines is not None:
@@ -57,7 +56,7 @@ def write_skipped_rows(connection: sqlite3.Connection, run: RunRecord, skipped: 
     )  # fmt: skip
 
 
-def read_skipped_rows(connection: sqlite3.Connection, run: RunRecord) -> Iterator[SkippedRows]:
+def read_skipped_rows(connection: Connection, run: RunRecord) -> Iterator[SkippedRows]:
     """Yield the skipped rows of a run, in the order of the first row of each line. Each is one short read."""
     last = -1
     while line := connection.execute(_NEXT, (run.run_no, last)).fetchone():
@@ -78,7 +77,7 @@ def read_skipped_rows(connection: sqlite3.Connection, run: RunRecord) -> Iterato
         )
 
 
-def skipped_rows_with(connection: sqlite3.Connection, run: RunRecord, code: str) -> int:
+def skipped_rows_with(connection: Connection, run: RunRecord, code: str) -> int:
     """Count the rows of a run with a code, among those that share a line."""
     return sum(len(skipped.row_nos) for skipped in read_skipped_rows(connection, run) if skipped.code == code)
 

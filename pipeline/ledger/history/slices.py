@@ -4,10 +4,9 @@ Slices of the lines of a run, for changes that concern all of them.
 One transaction over millions of lines takes minutes. A run of another job that has to write would give up waiting.
 """
 
-import sqlite3
 from collections.abc import Iterator
 
-from pipeline.ledger.store.database import Read
+from pipeline.ledger.store.port import Connection, Read
 
 
 def slices(
@@ -21,7 +20,7 @@ def slices(
     query = f"""
     SELECT max({number}) FROM (
         SELECT {number} FROM {table} WHERE run_no = ? AND {number} >= ? AND ({which}) ORDER BY {number} LIMIT ?
-    )
+    ) AS slice
     """
     first = 0
     while True:
@@ -33,7 +32,7 @@ def slices(
 
 
 def delete_slice(
-    connection: sqlite3.Connection, first: int, last: int, run_no: int, table: str, *, number: str = "row_no"
+    connection: Connection, first: int, last: int, run_no: int, table: str, *, number: str = "row_no"
 ) -> None:
     """Delete the lines of a table of rows from `first` to `last`."""
     connection.execute(f"DELETE FROM {table} WHERE run_no = ? AND {number} BETWEEN ? AND ?", (run_no, first, last))

@@ -1,13 +1,12 @@
 """The order of deliveries: refunds wait for their payment; states and balances of one object or card go in order."""
 
-import sqlite3
-
 from pipeline.language import t
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.ledger.rules.admission import Blocked, Skip
 from pipeline.ledger.rules.known_deliveries import state_of
 from pipeline.ledger.rules.objects import is_earlier_open, newest_states
 from pipeline.ledger.store.lease import IsGone
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Balance
 
 SUPERSEDED = "superseded"
@@ -38,12 +37,12 @@ _IS_NEWER_BALANCE_DUE = """
 SELECT EXISTS (
     SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no)
     WHERE d.card = :card AND d.position > :position AND r.account_no = :account_no
-        AND coalesce(d.status, 'unsent') = 'unsent' AND coalesce(d.version >= :version, 1)
+        AND coalesce(d.status, 'unsent') = 'unsent' AND (d.version >= :version) IS NOT FALSE
 )
 """
 
 
-def under_way_elsewhere(connection: sqlite3.Connection, run: RunRecord, due: Due, is_gone: IsGone) -> Blocked | None:
+def under_way_elsewhere(connection: Connection, run: RunRecord, due: Due, is_gone: IsGone) -> Blocked | None:
     """Block a due that a run of another job has sent and not settled, while the process of that run lives."""
     owners = connection.execute(_OTHER_SENDERS, (run.account_no, run.api, due.identity, run.job)).fetchall()
     if all(is_gone(owner) for (owner,) in owners):
@@ -53,7 +52,7 @@ def under_way_elsewhere(connection: sqlite3.Connection, run: RunRecord, due: Due
     )
 
 
-def payment_of(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
+def payment_of(connection: Connection, run: RunRecord, due: Due) -> Blocked | None:
     """Block a refund whose payment did not succeed. A payment that the ledger never saw is left to the platform."""
     if due.refund_of is None:
         return None
@@ -66,7 +65,7 @@ def payment_of(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Bloc
     )
 
 
-def payment_state(connection: sqlite3.Connection, run: RunRecord, key: str) -> str | None:
+def payment_state(connection: Connection, run: RunRecord, key: str) -> str | None:
     """Return the state of a payment's delivery, else the status that a run gave it; None where it was never seen."""
     state, _ = state_of(connection, run, key)
     if state is not None:
@@ -79,7 +78,7 @@ def payment_state(connection: sqlite3.Connection, run: RunRecord, key: str) -> s
     return None if status is None else str(status[0])
 
 
-def sequence_of_states(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Skip | Blocked | None:
+def sequence_of_states(connection: Connection, run: RunRecord, due: Due) -> Skip | Blocked | None:
     """
     Return why a state is not sent now; None: it may be sent, or the due is no state.
 
@@ -104,7 +103,7 @@ def _earlier_state() -> Blocked:
     return Blocked("earlier_state_open", message)
 
 
-def is_a_newer_one_due(connection: sqlite3.Connection, run: RunRecord, balance: Balance, position: int) -> bool:
+def is_a_newer_one_due(connection: Connection, run: RunRecord, balance: Balance, position: int) -> bool:
     """
     Return whether a run that began later is still to send a newer balance of the card.
 

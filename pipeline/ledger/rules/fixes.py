@@ -8,7 +8,6 @@ A position names a row among all rows ever staged. `origin` is the position of t
 that was first staged as this variant.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from pipeline.language import t
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.ledger.rules.admission import Blocked, Conflict, Skip
 from pipeline.ledger.rules.objects import object_in, subject_of
-from pipeline.ledger.store.database import json_of
+from pipeline.ledger.store.port import Connection, json_of
 from pipeline.model import Api
 
 # Values in one query: SQLite takes up to 32,766.
@@ -33,12 +32,12 @@ _KNOWS_FIXES = "SELECT EXISTS (SELECT 1 FROM contents WHERE account_no = ? AND a
 _VARIANT_DELIVERIES = """
 SELECT v.origin, v.variant, v.part, v.identity, v.digest, d.state, {is_current}, v.card, v.version
 FROM json_each(:origins) AS wanted
-CROSS JOIN variants AS v ON v.origin = wanted.value
+CROSS JOIN variants AS v ON v.origin = CAST(wanted.value AS BIGINT)
 LEFT JOIN deliveries AS d ON d.account_no = v.account_no AND d.api = v.api AND d.identity = v.identity
     AND d.digest = v.digest
 """
 _IS_CONFIRMED_BALANCE = """coalesce((
-    SELECT c.confirmed_points = v.points AND NOT c.unsettled FROM cards AS c
+    SELECT CASE WHEN c.confirmed_points = v.points AND c.unsettled = 0 THEN 1 ELSE 0 END FROM cards AS c
     WHERE c.account_no = v.account_no AND c.card = v.card
 ), 0)"""
 # Cumulation is always current. A balance or a state is current until another one is confirmed.
@@ -47,7 +46,8 @@ _IS_CURRENT = {
     Api.POINTS: _IS_CONFIRMED_BALANCE,
     Api.BRAND_POINTS: _IS_CONFIRMED_BALANCE,
     Api.STATE: f"""coalesce((
-        SELECT iif(h.unsettled, h.before_identity, h.identity) = v.identity FROM objects AS h
+        SELECT CASE WHEN v.identity = CASE WHEN h.unsettled <> 0 THEN h.before_identity ELSE h.identity END
+            THEN 1 ELSE 0 END FROM objects AS h
         WHERE h.account_no = v.account_no AND h.object = {object_in("v.identity")}
     ), 0)""",
 }
@@ -56,31 +56,32 @@ _IS_CURRENT = {
 _VARIANTS_OF_DUES = """
 SELECT d.due_no, v.origin, v.variant, 0 AS is_by_position
 FROM json_each(:dues) AS wanted
-CROSS JOIN dues AS d ON d.due_no = wanted.value
+CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
 CROSS JOIN variants AS v ON v.digest = d.digest AND v.identity = d.identity
 WHERE v.variant = v.origin AND v.account_no = :account_no AND v.api = :api
 UNION
 SELECT d.due_no, v.origin, v.variant, 1
 FROM json_each(:dues) AS wanted
-CROSS JOIN dues AS d ON d.due_no = wanted.value
+CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
 CROSS JOIN variants AS v ON v.variant = d.position
 ORDER BY is_by_position
 """
 # Write the keys and contents of dues of known variants: a rerun may have changed both.
 _NOTE_SENT_VARIANTS = """
-INSERT OR IGNORE INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
+INSERT INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
 SELECT v.account_no, v.api, v.origin, v.variant, d.part, d.identity, d.digest, d.card, d.points, d.version
 FROM json_each(?) AS wanted
-CROSS JOIN dues AS d ON d.due_no = wanted.value
+CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
 CROSS JOIN variants AS v ON v.variant = d.position AND v.part = d.part
+WHERE true ON CONFLICT DO NOTHING
 """
 # Write the dues of fixed rows that say what their origin said, as variants: a changed config may send other bytes.
 _NOTE_SENT_FIXES = f"""
-INSERT OR IGNORE INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
+INSERT INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
 SELECT r.account_no, r.api, (o.origin_run_no << {ROW_BITS}) | o.origin_row_no, d.position, d.part,
     d.identity, d.digest, d.card, d.points, d.version
 FROM json_each(?) AS wanted
-CROSS JOIN dues AS d ON d.due_no = wanted.value
+CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
 CROSS JOIN origins AS o ON o.run_no = d.run_no AND o.row_no = d.row_no
 JOIN runs AS r ON r.run_no = d.run_no
 WHERE NOT EXISTS (
@@ -88,6 +89,7 @@ WHERE NOT EXISTS (
     WHERE v.identity = d.identity AND v.digest = d.digest
         AND v.origin = (o.origin_run_no << {ROW_BITS}) | o.origin_row_no
 )
+ON CONFLICT DO NOTHING
 """
 # The request keys that rows had before they were fixed.
 _OWN_KEYS = "SELECT DISTINCT request_key FROM contents WHERE account_no = ? AND api = ? AND request_key IS NOT NULL"
@@ -96,11 +98,12 @@ _VARIANTS_WITH = """
 SELECT content, origin, variant FROM contents WHERE account_no = ? AND api = ? AND content IN ({values})
 """
 _INSERT_CONTENT = """
-INSERT OR IGNORE INTO contents (account_no, api, content, origin, variant, request_key) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO contents (account_no, api, content, origin, variant, request_key) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
 """
 _INSERT_VARIANT = """
-INSERT OR IGNORE INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 # The keys of a row, with those that it was given later; and the dues that have one of them and are of this row: by
 # position, or with the same cells. Another run may have staged the same cells before, and mapped them otherwise: its
@@ -132,9 +135,10 @@ SELECT d.part, d.identity, d.digest, (
 # Write these as the first variant of the row.
 _INSERT_FIRST_VARIANT = f"""
 {_OWN_IDENTITIES}
-INSERT OR IGNORE INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
+INSERT INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
 SELECT :account_no, :api, :origin, :origin, d.part, d.identity, d.digest, d.card, d.points, d.version
 {_OWN_DUES}
+ON CONFLICT DO NOTHING
 """
 # The contents of a row before it was fixed.
 _OWN_CONTENTS = "SELECT content FROM contents WHERE variant = ? AND origin = variant"
@@ -177,13 +181,13 @@ class VariantDelivery:
         return subject_of(self.identity), self.digest
 
 
-def knows_fixes(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def knows_fixes(connection: Connection, run: RunRecord) -> bool:
     """Return whether rows of the run's account and API were ever fixed."""
     return bool(connection.execute(_KNOWS_FIXES, (run.account_no, run.api)).fetchone()[0])
 
 
 def variant_deliveries(
-    connection: sqlite3.Connection, run: RunRecord, origins: Iterable[int]
+    connection: Connection, run: RunRecord, origins: Iterable[int]
 ) -> dict[int, list[VariantDelivery]]:
     """Return the deliveries of all variants of some rows, by origin."""
     found: dict[int, list[VariantDelivery]] = defaultdict(list)
@@ -216,9 +220,7 @@ def is_whole(deliveries: Iterable[VariantDelivery], variant: int) -> bool:
     return bool(own) and delivered == {delivery.part for delivery in own}
 
 
-def judge_dues(
-    connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]
-) -> Mapping[int, Blocked | Conflict | Skip]:
+def judge_dues(connection: Connection, run: RunRecord, dues: Sequence[Due]) -> Mapping[int, Blocked | Conflict | Skip]:
     """Return, by number, the dues that may not be sent because of another variant of their row, with the reason."""
     variants = _variants_of(connection, run, dues)
     deliveries = variant_deliveries(connection, run, (origin for origin, _ in variants.values()))
@@ -245,27 +247,27 @@ def forbidden(api: Api, others: OtherVariants, *, is_fix: bool) -> Blocked | Con
     return Conflict(delivered_otherwise()) if is_fix else Skip("fixed_already")
 
 
-def _variants_of(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> dict[int, tuple[int, int]]:
+def _variants_of(connection: Connection, run: RunRecord, dues: Sequence[Due]) -> dict[int, tuple[int, int]]:
     """Return the origin and the variant of dues that belong to a fixed row, by the number of the due."""
     values = {"dues": json_of([due.due_no for due in dues]), "account_no": run.account_no, "api": run.api}
     found = connection.execute(_VARIANTS_OF_DUES, values)
     return {due_no: (origin, variant) for due_no, origin, variant, _ in found}
 
 
-def note_sent(connection: sqlite3.Connection, dues: Sequence[Due]) -> None:
+def note_sent(connection: Connection, dues: Sequence[Due]) -> None:
     """Note the keys and contents under which variants are about to be sent."""
     due_nos = (json_of([due.due_no for due in dues]),)
     connection.execute(_NOTE_SENT_VARIANTS, due_nos)
     connection.execute(_NOTE_SENT_FIXES, due_nos)
 
 
-def own_keys(connection: sqlite3.Connection, run: RunRecord) -> set[str]:
+def own_keys(connection: Connection, run: RunRecord) -> set[str]:
     """Return the request keys that rows had before they were fixed."""
     return {key for (key,) in connection.execute(_OWN_KEYS, (run.account_no, run.api))}
 
 
 def variants_with(
-    connection: sqlite3.Connection, run: RunRecord, contents: Iterable[bytes]
+    connection: Connection, run: RunRecord, contents: Iterable[bytes]
 ) -> dict[bytes, list[tuple[int, int]]]:
     """Return the variants with these contents, by content: origin and variant of each."""
     found: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
@@ -279,7 +281,7 @@ def variants_with(
 
 
 def write_contents(
-    connection: sqlite3.Connection,
+    connection: Connection,
     run: RunRecord,
     *,
     origin: int,
@@ -294,7 +296,7 @@ def write_contents(
 
 
 def write_variant(
-    connection: sqlite3.Connection, run: RunRecord, origin: int, variant: int, parts: Iterable[tuple[object, ...]]
+    connection: Connection, run: RunRecord, origin: int, variant: int, parts: Iterable[tuple[object, ...]]
 ) -> None:
     """Write a variant: part, identity, digest, card, points and version of each of its deliveries."""
     connection.executemany(_INSERT_VARIANT, ((run.account_no, run.api, origin, variant, *part) for part in parts))
@@ -305,9 +307,7 @@ def _values_of(run: RunRecord, row: tuple[int, int]) -> dict[str, object]:
     return {**account, "run_no": row[0], "row_no": row[1], "position": position(*row)}
 
 
-def first_variant(
-    connection: sqlite3.Connection, run: RunRecord, origin: int, row: tuple[int, int]
-) -> list[VariantDelivery]:
+def first_variant(connection: Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> list[VariantDelivery]:
     """Return the deliveries that `write_first_variant` would write now."""
     return [
         VariantDelivery(
@@ -317,7 +317,7 @@ def first_variant(
     ]
 
 
-def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> None:
+def write_first_variant(connection: Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> None:
     """
     Write the deliveries of a row before it was fixed, if it had any, with the keys that a rerun gave it.
 
@@ -326,12 +326,12 @@ def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: 
     connection.execute(_INSERT_FIRST_VARIANT, {**_values_of(run, row), "origin": origin})
 
 
-def own_contents(connection: sqlite3.Connection, positions: Iterable[int]) -> dict[int, tuple[bytes, ...]]:
+def own_contents(connection: Connection, positions: Iterable[int]) -> dict[int, tuple[bytes, ...]]:
     """Return the contents of rows before they were fixed, by position."""
     return {own: tuple(content for (content,) in connection.execute(_OWN_CONTENTS, (own,))) for own in positions}
 
 
-def forget_fixes(connection: sqlite3.Connection, first: int, end: int) -> None:
+def forget_fixes(connection: Connection, first: int, end: int) -> None:
     """Delete the variants that a run staged at positions from `first` to before `end`: it will be staged again."""
     for table in ("variants", "contents"):
         connection.execute(

@@ -1,12 +1,11 @@
 """Lookups of many deliveries in the ledger at once."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.rules.admission import KnownDelivery
-from pipeline.ledger.store.database import json_of
+from pipeline.ledger.store.port import Connection, json_of
 
 # Other deliveries that may lie between those wanted, as a multiple of these. Reading past a delivery is a few times
 # cheaper than finding it by its identity.
@@ -22,7 +21,7 @@ CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = wa
 _COUNT_BETWEEN = """
 SELECT count(*) FROM (
     SELECT 1 FROM deliveries WHERE account_no = ? AND api = ? AND identity BETWEEN ? AND ? LIMIT ?
-)
+) AS found
 """
 # Delivered ones from one identity to another.
 _DELIVERED_BETWEEN = """
@@ -61,7 +60,7 @@ class KnownDeliveries:
         return bool(self.delivered or self.others)
 
 
-def known_deliveries_of(connection: sqlite3.Connection, run: RunRecord, identities: Iterable[str]) -> KnownDeliveries:
+def known_deliveries_of(connection: Connection, run: RunRecord, identities: Iterable[str]) -> KnownDeliveries:
     """Return what the ledger knows of these identities, for the run's account and API."""
     wanted = json_of(identities)
     found = connection.execute(_BY_IDENTITY, (wanted, run.account_no, run.api)).fetchall()
@@ -70,7 +69,7 @@ def known_deliveries_of(connection: sqlite3.Connection, run: RunRecord, identiti
 
 
 def _others(
-    connection: sqlite3.Connection, run: RunRecord, lines: Iterable[tuple[str, str, bytes, str | None]]
+    connection: Connection, run: RunRecord, lines: Iterable[tuple[str, str, bytes, str | None]]
 ) -> dict[str, KnownDelivery]:
     """Return deliveries given as identity, state, digest and successor."""
     return {
@@ -79,9 +78,7 @@ def _others(
     }
 
 
-def known_deliveries_among(
-    connection: sqlite3.Connection, run: RunRecord, identities: Sequence[str]
-) -> KnownDeliveries:
+def known_deliveries_among(connection: Connection, run: RunRecord, identities: Sequence[str]) -> KnownDeliveries:
     """
     Return what the ledger knows of these identities, and maybe of some between them.
 
@@ -102,14 +99,14 @@ def known_deliveries_among(
     return KnownDeliveries(delivered, _others(connection, run, connection.execute(_OTHERS_BETWEEN, between).fetchall()))
 
 
-def state_of(connection: sqlite3.Connection, run: RunRecord, identity: str) -> tuple[DeliveryState | None, str | None]:
+def state_of(connection: Connection, run: RunRecord, identity: str) -> tuple[DeliveryState | None, str | None]:
     """Return the state of a delivery, and the key that it was given instead; None where there is none."""
     state, successor = connection.execute(_STATE, (run.account_no, run.api, identity)).fetchone() or (None, None)
     return None if state is None else DeliveryState(state), successor
 
 
 def last_successor(
-    connection: sqlite3.Connection, run: RunRecord, successor: str | None
+    connection: Connection, run: RunRecord, successor: str | None
 ) -> tuple[str | None, DeliveryState | None]:
     """Follow the keys that a delivery was given, one instead of another; return the last one and its state."""
     last, state = None, None

@@ -19,14 +19,14 @@ COLUMNS = "agreement, biz_day, direction, tasks, amount, discount"
 
 # The measures of a due `d`, for use in a SELECT; the same as `measures_of` returns.
 MEASURES = """
-    json_extract(CAST(d.body AS TEXT), '$.agreement_no') AS agreement,
-    CAST(replace(substr(json_extract(CAST(d.body AS TEXT), '$.biz_time'), 1, 10), '-', '') AS INTEGER) AS biz_day,
-    iif(json_extract(CAST(d.body AS TEXT), '$.biz_action') = 'ORDER_REFUND', -1, 1) AS direction,
-    json_extract(CAST(d.body AS TEXT), '$.task_type_data') IS NOT NULL AS tasks,
-    CAST(replace(json_extract(CAST(d.body AS TEXT), '$.amount_type_data.trade_info.amount'), '.', '') AS INTEGER)
+    CAST(d.body AS TEXT) ->> 'agreement_no' AS agreement,
+    CAST(replace(substr(CAST(d.body AS TEXT) ->> 'biz_time', 1, 10), '-', '') AS BIGINT) AS biz_day,
+    CASE WHEN CAST(d.body AS TEXT) ->> 'biz_action' = 'ORDER_REFUND' THEN -1 ELSE 1 END AS direction,
+    CASE WHEN CAST(d.body AS TEXT) ->> 'task_type_data' IS NULL THEN 0 ELSE 1 END AS tasks,
+    CAST(replace(CAST(d.body AS TEXT) ->> 'amount_type_data' ->> 'trade_info' ->> 'amount', '.', '') AS BIGINT)
         AS amount,
-    (SELECT sum(CAST(replace(json_extract(info.value, '$.discount_amount'), '.', '') AS INTEGER))
-        FROM json_each(CAST(d.body AS TEXT), '$.amount_type_data.out_discount_infos') AS info) AS discount
+    (SELECT CAST(sum(CAST(replace(info.value ->> 'discount_amount', '.', '') AS BIGINT)) AS BIGINT)
+        FROM json_each(CAST(d.body AS TEXT) ->> 'amount_type_data' ->> 'out_discount_infos') AS info) AS discount
 """
 
 

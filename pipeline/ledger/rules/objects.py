@@ -6,12 +6,11 @@ it is not known whether the newest was applied. All states that an object had ar
 still to send are in `dues`. Their identities begin with the object, and sort in the order of sending.
 """
 
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord
-from pipeline.ledger.store.database import json_of
+from pipeline.ledger.store.port import Connection, json_of
 from pipeline.model import UNIT_SEPARATOR, ObjectState
 
 _MAY_BE_APPLIED = frozenset({DeliveryState.SUCCEEDED, DeliveryState.SENDING, DeliveryState.UNKNOWN})
@@ -22,7 +21,8 @@ _MAY_BE_APPLIED = frozenset({DeliveryState.SUCCEEDED, DeliveryState.SENDING, Del
 # The newest state of some objects; while that is unsettled, the state before is the last confirmed one.
 _NEWEST = """
 SELECT h.object, h.identity, h.digest, h.version, h.position, h.unsettled,
-    iif(h.unsettled, h.before_digest, h.digest), iif(h.unsettled, h.before_version, h.version)
+    CASE WHEN h.unsettled <> 0 THEN h.before_digest ELSE h.digest END,
+    CASE WHEN h.unsettled <> 0 THEN h.before_version ELSE h.version END
 FROM json_each(?) AS wanted CROSS JOIN objects AS h ON h.account_no = ? AND h.object = wanted.value
 """
 # All states that some objects had, and those that a run is still to send. Identities of an object lie between the
@@ -63,10 +63,11 @@ SELECT EXISTS (
 _INTEND = """
 INSERT INTO objects (account_no, object, identity, digest, version, position, unsettled)
 VALUES (?, ?, ?, ?, ?, ?, 1)
-ON CONFLICT DO UPDATE SET unsettled = 1, identity = excluded.identity, digest = excluded.digest,
+ON CONFLICT (account_no, object) DO UPDATE SET unsettled = 1, identity = excluded.identity, digest = excluded.digest,
     version = excluded.version, position = excluded.position,
-    before_identity = identity, before_digest = digest, before_version = version, before_position = position
-WHERE identity <> excluded.identity
+    before_identity = objects.identity, before_digest = objects.digest, before_version = objects.version,
+    before_position = objects.position
+WHERE objects.identity <> excluded.identity
 """
 # The newest state is confirmed.
 _CONFIRM = "UPDATE objects SET unsettled = 0 WHERE account_no = ? AND object = ? AND identity = ?"
@@ -81,7 +82,8 @@ WHERE account_no = ? AND object = ? AND identity = ?
 # A later export says the newest state again: the state counts as new as that export.
 _REPEAT = """
 UPDATE objects
-SET position = max(position, :position), version = coalesce(max(version, :version), version, :version)
+SET position = CASE WHEN :position > position THEN :position ELSE position END,
+    version = CASE WHEN version > :version THEN version ELSE coalesce(:version, version) END
 WHERE account_no = :account_no AND object = :object AND identity = :identity
 """
 
@@ -165,7 +167,7 @@ class KnownState:
         return self.delivery in _MAY_BE_APPLIED
 
 
-def newest_states(connection: sqlite3.Connection, run: RunRecord, objects: Collection[str]) -> dict[str, NewestState]:
+def newest_states(connection: Connection, run: RunRecord, objects: Collection[str]) -> dict[str, NewestState]:
     """Return the newest state of each of these objects; objects of which nothing was sent are left out."""
     names = {name for obj in objects for name in names_of(obj)}
     lines = connection.execute(_NEWEST, (json_of(sorted(names)), run.account_no))
@@ -179,7 +181,7 @@ def newest_states(connection: sqlite3.Connection, run: RunRecord, objects: Colle
 
 
 def history_of(
-    connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], *, newest_first: bool = False
+    connection: Connection, run: RunRecord, objects: Collection[str], *, newest_first: bool = False
 ) -> Iterator[tuple[str, KnownState]]:
     """Yield the states that objects had, or that a run is still to send, with their object; in order or backwards."""
     names = json_of(sorted({name for obj in objects for name in names_of(obj)}))
@@ -190,13 +192,13 @@ def history_of(
         yield name, KnownState(identity, digest, None if state is None else DeliveryState(state))
 
 
-def objects_with_dues(connection: sqlite3.Connection, objects: Collection[str]) -> set[str]:
+def objects_with_dues(connection: Connection, objects: Collection[str]) -> set[str]:
     """Return those of the objects that a run may still send a state of."""
     found = connection.execute(_OBJECTS_WITH_DUES, (json_of(sorted(objects)),))
     return {obj for (obj,) in found}
 
 
-def is_earlier_open(connection: sqlite3.Connection, run: RunRecord, due: Due) -> bool:
+def is_earlier_open(connection: Connection, run: RunRecord, due: Due) -> bool:
     """Return whether the run could not send an earlier state of the due's object."""
     if due.state is None:
         return False
@@ -204,7 +206,7 @@ def is_earlier_open(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
     return bool(connection.execute(_IS_EARLIER_OPEN, state).fetchone()[0])
 
 
-def intend_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
+def intend_state(connection: Connection, run: RunRecord, due: Due) -> None:
     """Note that a state is about to be sent: from here on the platform may have it."""
     if due.state is None:
         return
@@ -214,7 +216,7 @@ def intend_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> No
     note_repeated(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
 
 
-def settle_state(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
+def settle_state(connection: Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
     """Note how the delivery of a state ended; `leaves` is what the ledger knows of it now."""
     if due.state is None or leaves is DeliveryState.UNKNOWN:
         return
@@ -226,7 +228,7 @@ def settle_state(connection: sqlite3.Connection, run: RunRecord, due: Due, leave
         connection.execute(_TAKE_BACK, key)
 
 
-def note_unchanged(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> None:
+def note_unchanged(connection: Connection, run: RunRecord, dues: Sequence[Due]) -> None:
     """Note that dues are not sent since the platform has their states: no state from before may be sent after that."""
     states = [(due.state, due.position) for due in dues if due.state is not None]
     if states:
@@ -237,9 +239,7 @@ def note_unchanged(connection: sqlite3.Connection, run: RunRecord, dues: Sequenc
         )
 
 
-def note_repeated(
-    connection: sqlite3.Connection, run: RunRecord, states: Sequence[tuple[str, str, str | None, int]]
-) -> None:
+def note_repeated(connection: Connection, run: RunRecord, states: Sequence[tuple[str, str, str | None, int]]) -> None:
     """Note that newest states are said again: object, identity, version and position of each."""
     names = ("object", "identity", "version", "position")
     connection.executemany(

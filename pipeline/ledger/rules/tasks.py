@@ -4,13 +4,12 @@ The two forms of a task's keys: `<key>` if it was done once, `<key>-1` ... `<key
 Sent in both forms, the same completions would count twice.
 """
 
-import sqlite3
 from collections.abc import Iterable
 
 from pipeline.language import later, t
 from pipeline.ledger.records import Due, RunRecord
 from pipeline.ledger.rules.admission import Conflict
-from pipeline.ledger.store.database import json_of
+from pipeline.ledger.store.port import Connection, json_of
 from pipeline.model import Export
 
 # A row's key, and whether the task was done once.
@@ -24,12 +23,13 @@ COUNTED_OTHERWISE = later("the task was delivered with another form of `times`; 
 # run may have the number of its due by now.
 _SENT_OTHERWISE = """
 WITH wanted AS (
-    SELECT json_extract(value, '$[0]') AS key, json_extract(value, '$[1]') AS once FROM json_each(?)
+    SELECT value ->> 0 AS key, CAST(value ->> 1 AS BIGINT) AS once FROM json_each(?)
 )
 SELECT a.key, a.once
 FROM wanted AS a
 CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ?
-    AND d.identity >= iif(a.once, a.key || '-', a.key) AND d.identity <= iif(a.once, a.key || '.', a.key)
+    AND d.identity >= CASE WHEN a.once <> 0 THEN a.key || '-' ELSE a.key END
+    AND d.identity <= CASE WHEN a.once <> 0 THEN a.key || '.' ELSE a.key END
 LEFT JOIN dues AS u ON u.due_no = d.due_no AND u.identity = d.identity
 LEFT JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no
 WHERE coalesce(w.request_key, d.row_key, d.identity) = a.key
@@ -37,14 +37,14 @@ WHERE coalesce(w.request_key, d.row_key, d.identity) = a.key
 """
 
 
-def sent_otherwise(connection: sqlite3.Connection, run: RunRecord, rows: Iterable[Form]) -> set[Form]:
+def sent_otherwise(connection: Connection, run: RunRecord, rows: Iterable[Form]) -> set[Form]:
     """Return those of the rows whose task was sent in the other form, and may count."""
-    wanted = json_of(rows)
+    wanted = json_of((key, int(once)) for key, once in rows)
     found = connection.execute(_SENT_OTHERWISE, (wanted, run.account_no, run.api))
     return {(key, bool(once)) for key, once in found}
 
 
-def form_conflict(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Conflict | None:
+def form_conflict(connection: Connection, run: RunRecord, due: Due) -> Conflict | None:
     """Return a conflict if another run has sent the task in the other form since this due was staged."""
     if run.export is not Export.TASKS:
         return None

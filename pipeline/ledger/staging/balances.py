@@ -1,6 +1,5 @@
 """Balances of cards in a staged chunk: which are sent, and under which keys."""
 
-import sqlite3
 from bisect import bisect_left
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from pipeline.ledger.rules.cards import cards_of, cards_with_dues, note_repeated
 from pipeline.ledger.rules.dependencies import is_a_newer_one_due
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Balance
 
 # Whether a run that began earlier is still staging.
@@ -59,9 +59,7 @@ def _balances_of(chunk: StagedChunk, indexes: npt.NDArray[np.intp]) -> list[_Sta
     return list(map(_StagedBalance, indexes.tolist(), *map(parts.values, ("at", "identity", "digest")), balances))
 
 
-def decide_balances(
-    connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, others: OtherSenders | None
-) -> None:
+def decide_balances(connection: Connection, run: RunRecord, chunk: StagedChunk, others: OtherSenders | None) -> None:
     """Skip balances that the platform has already, or that a newer one has overtaken."""
     indexes = chunk.due_parts()
     due = chunk.parts.take(indexes)
@@ -115,7 +113,7 @@ def _skip(chunk: StagedChunk, at: int, decision: RowDecision) -> None:
         chunk.decisions[at] = decision
 
 
-def note_confirmed(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+def note_confirmed(connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """
     Note when an export says again what the platform has: no balance from before may be sent after that.
 
@@ -139,14 +137,14 @@ def note_confirmed(connection: sqlite3.Connection, run: RunRecord, chunk: Staged
     )
 
 
-def may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def may_stage_before(connection: Connection, run: RunRecord) -> bool:
     """Return whether a run that began earlier is still staging, or will stage again: it may get earlier dues."""
     found = connection.execute(_IS_EARLIER_RUN_STAGING, (run.account_no, run.api, run.run_no))
     return bool(found.fetchone()[0])
 
 
 def give_unused_keys(
-    connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, rekey: Rekey, others: OtherSenders | None
+    connection: Connection, run: RunRecord, chunk: StagedChunk, rekey: Rekey, others: OtherSenders | None
 ) -> None:
     """
     Give balances that come back another key than the one they were sent under before.
@@ -170,7 +168,7 @@ def give_unused_keys(
 
 
 def _unused_key(
-    connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, before: int, others: OtherSenders | None
+    connection: Connection, run: RunRecord, staged: _StagedBalance, before: int, others: OtherSenders | None
 ) -> str:
     """
     Return the first key that is unused; or the last used one, if that is the balance last sent for the card.
@@ -200,12 +198,12 @@ def _unused_key(
     return numbered(times - 1) if times > 1 and is_newest and others is None else numbered(times)
 
 
-def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card: bytes, key: str, before: int) -> bool:
+def _is_due_before_another(connection: Connection, run: RunRecord, card: bytes, key: str, before: int) -> bool:
     found = connection.execute(_IS_DUE_BEFORE_ANOTHER, (run.account_no, card, key, before))
     return bool(found.fetchone()[0])
 
 
-def _is_due(connection: sqlite3.Connection, run: RunRecord, key: str) -> bool:
+def _is_due(connection: Connection, run: RunRecord, key: str) -> bool:
     return bool(connection.execute(_IS_DUE, (run.account_no, key)).fetchone()[0])
 
 

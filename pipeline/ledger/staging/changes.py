@@ -1,6 +1,5 @@
 """What changed in an export since an earlier run: rows that are new, changed or gone, by their request keys."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -17,6 +16,7 @@ from pipeline.ledger.history.outcomes import outcome_pages
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, group_starts, hashes, numbers_of
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Status, digest
 from pipeline.redact import shown
 from pipeline.tables.outcome_page import OutcomePage
@@ -94,7 +94,7 @@ class ExportComparison:
     def __init__(self, folder: Path) -> None:
         self._entries = Partitions(_ENTRY, "key", folder)
 
-    def add_run(self, connection: sqlite3.Connection, run: RunRecord) -> None:
+    def add_run(self, connection: Connection, run: RunRecord) -> None:
         """Add the rows of the earlier run."""
         first = 1
         for page in outcome_pages(connection, run):
@@ -190,7 +190,7 @@ def _indexes_of(page: OutcomePage) -> list[int]:
     return [n for n, (status, code) in enumerate(ends) if status is not Status.SKIPPED or code not in _LEFT_OUT_CODES]
 
 
-def _digests_of_run(connection: sqlite3.Connection, run: RunRecord, first: int, rows: int) -> dict[int, bytes]:
+def _digests_of_run(connection: Connection, run: RunRecord, first: int, rows: int) -> dict[int, bytes]:
     """Return the digest of what a run had to deliver, by row; of rows that were due."""
     found = connection.execute(_DIGESTS, (run.run_no, first, first + rows - 1))
     return {row_no: _joined([each for _, each in dues]) for row_no, dues in groupby(found, key=itemgetter(0))}

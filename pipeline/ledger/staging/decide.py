@@ -1,6 +1,5 @@
 """The decision on a staged chunk, once all inputs are read: what is due, invalid or skipped. Then it is written."""
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 
@@ -17,6 +16,7 @@ from pipeline.ledger.staging.recognition import write_variants
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import Findings
 from pipeline.ledger.staging.states import decide_states, leave_out_states, note_unchanged
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Api, Fault, Status, digest
 from pipeline.tables.rows import ArrowRows
 
@@ -35,7 +35,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 
 def decide_and_write(
-    connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, findings: Findings, rekey: Rekey
+    connection: Connection, run: RunRecord, chunk: StagedChunk, findings: Findings, rekey: Rekey
 ) -> None:
     """Decide on a chunk and write it: dues with their bodies, invalid rows with their cells, skipped rows together."""
     decide(connection, run, chunk, findings)
@@ -51,7 +51,7 @@ def decide_and_write(
     write_origins(connection, run, chunk.origins)
 
 
-def write_unsent(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, open_as: tuple[str, str]) -> None:
+def write_unsent(connection: Connection, run: RunRecord, chunk: StagedChunk, open_as: tuple[str, str]) -> None:
     """
     Write a chunk of a run that ends before its first request; open rows get the code and message `open_as`.
 
@@ -71,7 +71,7 @@ def write_unsent(connection: sqlite3.Connection, run: RunRecord, chunk: StagedCh
     write_origins(connection, run, chunk.origins)
 
 
-def _admissions(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> dict[int, list[Admission]]:
+def _admissions(connection: Connection, run: RunRecord, chunk: StagedChunk) -> dict[int, list[Admission]]:
     """Return, by row, whether the ledger admits each part of the due rows."""
     due = chunk.parts.take(chunk.due_parts())
     identities = due.values("identity")
@@ -88,7 +88,7 @@ def _digests(parts: ArrowRows) -> list[bytes]:
     return [staged or digest(bodies[n]) for n, staged in enumerate(parts.values("digest"))]
 
 
-def decide(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, findings: Findings) -> None:
+def decide(connection: Connection, run: RunRecord, chunk: StagedChunk, findings: Findings) -> None:
     """Decide on the rows of a chunk. The ledger is only read."""
     findings.apply(connection, run, chunk)
     if run.api.sends_balances:
@@ -97,13 +97,13 @@ def decide(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, f
         decide_states(connection, run, chunk)
 
 
-def _write_skipped_rows(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+def _write_skipped_rows(connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
     for decision in map(RowDecision, sorted(set(chunk.decisions) - {RowDecision.DUE, RowDecision.INVALID})):
         _write_together(connection, run, chunk, chunk.indexes_of(decision), (Status.SKIPPED, decision.code, ""))
 
 
 def _write_together(
-    connection: sqlite3.Connection,
+    connection: Connection,
     run: RunRecord,
     chunk: StagedChunk,
     indexes: Sequence[int],
@@ -119,9 +119,7 @@ def _write_together(
         write_skipped_rows(connection, run, skipped)
 
 
-def _insert_rows(
-    connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, kept: Sequence[RowDecision]
-) -> None:
+def _insert_rows(connection: Connection, run: RunRecord, chunk: StagedChunk, kept: Sequence[RowDecision]) -> None:
     keys, lines = chunk.rows.values("request_key"), chunk.file_lines
     connection.executemany(
         _INSERT_ROW,
@@ -141,7 +139,7 @@ def _fault_columns(fault: Fault | None) -> tuple[str | None, ...]:
     return (Status.INVALID, fault.code, fault.message, fault.field, fault.column, fault.rule, fault.value)
 
 
-def _insert_dues(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+def _insert_dues(connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
     due = chunk.parts.take(chunk.due_parts())
     row_nos = [chunk.first_row_no + at for at in due.values("at")]
     columns = ("body", "lane", "refund_of", "card", "points", "version")

@@ -1,6 +1,5 @@
 """Rows of a staged run that were fixed: recognises rows of an export whose fix was delivered, and notes new fixes."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +21,7 @@ from pipeline.ledger.rules.fixes import (
     write_variant,
 )
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk, Variant
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Api, digest
 from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 
@@ -36,15 +36,13 @@ _Pair = tuple[str, bytes]
 class Recognition:
     """What a run knows of rows that were fixed before it. It looks up nothing if no row ever was."""
 
-    def __init__(self, connection: sqlite3.Connection, run: RunRecord) -> None:
+    def __init__(self, connection: Connection, run: RunRecord) -> None:
         self._run = run
         self._knows_fixes = knows_fixes(connection, run)
         self._keys = own_keys(connection, run) if self._knows_fixes else set()
         self._taken = _Taken()
 
-    def judge(
-        self, connection: sqlite3.Connection, staged: StagedChunk, mapped: MappedChunk
-    ) -> dict[int, VariantDelivery]:
+    def judge(self, connection: Connection, staged: StagedChunk, mapped: MappedChunk) -> dict[int, VariantDelivery]:
         """
         Skip the rows of a chunk whose fix was delivered, and note what its fixed rows are variants of.
 
@@ -92,7 +90,7 @@ class _Candidates:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         run: RunRecord,
         staged: StagedChunk,
         mapped: MappedChunk,
@@ -212,7 +210,7 @@ def _parts_of(staged: StagedChunk, indexes: set[int]) -> Mapping[int, list[tuple
     return found
 
 
-def write_variants(connection: sqlite3.Connection, run: RunRecord, staged: StagedChunk) -> None:
+def write_variants(connection: Connection, run: RunRecord, staged: StagedChunk) -> None:
     """Write the variants of a chunk's rows that are delivered or may be."""
     if not staged.variants:
         return

@@ -1,12 +1,12 @@
 """Refunds follow their payment: if it was given another key, the refund names that key."""
 
-import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.rules.admission import KnownDelivery
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of, last_successor
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Api, digest
 
 # It imports Arrow, which takes a tenth of a second, and only staging needs that.
@@ -26,7 +26,7 @@ WHERE d.run_no = ? AND d.status IS NULL AND p.successor IS NOT NULL
 _RETARGET = "UPDATE dues SET refund_of = ?, body = ?, digest = ? WHERE due_no = ?"
 
 
-def follow_payments(connection: sqlite3.Connection, run: RunRecord, chunk: "StagedChunk", retarget: Retarget) -> None:
+def follow_payments(connection: Connection, run: RunRecord, chunk: "StagedChunk", retarget: Retarget) -> None:
     """Put the last key of their payment into the refunds of a chunk that is being staged."""
     column = chunk.parts.column("refund_of")
     if column.null_count == len(column):
@@ -50,7 +50,7 @@ def _has_to_stay(sent: KnownDelivery | None, digest: bytes) -> bool:
     return sent is not None and sent.state is not DeliveryState.REJECTED and sent.digest == digest
 
 
-def follow_new_keys(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget) -> None:
+def follow_new_keys(connection: Connection, run: RunRecord, retarget: Retarget) -> None:
     """Put the last key of their payment into the open refunds of a run."""
     # Only cumulation has refunds: other runs need no look through all of their dues.
     if run.api is not Api.CUMULATION:

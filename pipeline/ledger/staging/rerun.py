@@ -1,6 +1,5 @@
 """Rerun: copies the open rows of a run into a new one, with the same identities and bytes."""
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from pipeline.ledger.records import DeliveryState, Rekey, RunRecord
 from pipeline.ledger.rules.known_deliveries import last_successor, state_of
 from pipeline.ledger.staging.refunds import Retarget, follow_new_keys
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Status, digest
 from pipeline.tables.outcome_page import Outcome
 
@@ -117,13 +117,13 @@ def chosen(
             yield row_no, selection.new_keys and outcome.wants_new_key
 
 
-def copy_inputs(connection: sqlite3.Connection, parent: RunRecord, run: RunRecord) -> None:
+def copy_inputs(connection: Connection, parent: RunRecord, run: RunRecord) -> None:
     """Write the inputs of `parent` for a new run. `complete` counts their rows later."""
     connection.execute(_COPY_INPUTS, (run.run_no, parent.run_no))
 
 
 def copy_rows(
-    connection: sqlite3.Connection,
+    connection: Connection,
     parent: RunRecord,
     run: RunRecord,
     rows: Sequence[Chosen],
@@ -140,13 +140,13 @@ def copy_rows(
             _give_new_keys(connection, run, number, rekey)
 
 
-def complete(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget) -> None:
+def complete(connection: Connection, run: RunRecord, retarget: Retarget) -> None:
     """Complete a rerun once all rows are copied: refunds name the last keys, inputs have their numbers of rows."""
     follow_new_keys(connection, run, retarget)
     connection.execute(_COUNT_ROWS, (run.run_no,))
 
 
-def _give_new_keys(connection: sqlite3.Connection, run: RunRecord, row_no: int, rekey: Rekey) -> None:
+def _give_new_keys(connection: Connection, run: RunRecord, row_no: int, rekey: Rekey) -> None:
     """
     Derive another key for each due of a row that was refused, where the platform asked for one.
 
@@ -160,7 +160,7 @@ def _give_new_keys(connection: sqlite3.Connection, run: RunRecord, row_no: int, 
         connection.execute(_GIVE_ROW_KEY, (new_key, run.run_no, row_no, key))
 
 
-def _key_after(connection: sqlite3.Connection, run: RunRecord, key: str, successor: str | None) -> str:
+def _key_after(connection: Connection, run: RunRecord, key: str, successor: str | None) -> str:
     """
     Return the next key of a refused delivery.
 
@@ -176,7 +176,7 @@ def _key_after(connection: sqlite3.Connection, run: RunRecord, key: str, success
     return fresh
 
 
-def _unused_key(connection: sqlite3.Connection, run: RunRecord, key: str) -> str:
+def _unused_key(connection: Connection, run: RunRecord, key: str) -> str:
     count = 2
     while state_of(connection, run, f"{key}-k{count}")[0] is not None:
         count += 1

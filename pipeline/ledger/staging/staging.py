@@ -1,10 +1,10 @@
 """`Staging`: collects the chunks of a run until all inputs are read, then finds what only all rows together show."""
 
 import pickle
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk, stage
 from pipeline.ledger.staging.states import StagedStates
 from pipeline.ledger.staging.unchanged_balances import Unchanged, find_unchanged
 from pipeline.ledger.store.lease import IsGone
+from pipeline.ledger.store.port import Connection
 from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import USERS, MappedChunk
@@ -40,7 +41,7 @@ class Findings:
     states: StagedStates | None = None
     others: OtherSenders | None = None
 
-    def apply(self, connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+    def apply(self, connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
         """Write into a chunk what was found about its rows, where it still holds."""
         self.duplicates.apply(chunk)
         if self.unchanged is not None:
@@ -69,7 +70,7 @@ class Staging:
         self._states = StagedStates(run, folder) if run.api is Api.STATE else None
         self._recognition: Recognition | None = None
 
-    def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, mapped: MappedChunk) -> int:
+    def add(self, connection: Connection, file_no: int, first_row_no: int, mapped: MappedChunk) -> int:
         """
         Stage rows, numbered from `first_row_no` in the run; return how many of them are invalid.
 
@@ -101,7 +102,7 @@ class Staging:
 
     def findings(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         heartbeat: Callable[[], None],
         *,
         is_gone: IsGone,
@@ -125,12 +126,19 @@ class Staging:
         return Findings(duplicates, unchanged, others=others)
 
     def __iter__(self) -> Iterator[StagedChunk]:
+        return (load() for load in self.loads())
+
+    def loads(self) -> Iterator[Callable[[], StagedChunk]]:
+        """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
         start = 0
         for size in self._sizes:
-            data = self._spill_file.read_at(start, size)
-            chunk: StagedChunk = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
+            yield partial(self._load, start, size)
             start += size
-            yield chunk
+
+    def _load(self, start: int, size: int) -> StagedChunk:
+        data = self._spill_file.read_at(start, size)
+        chunk: StagedChunk = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
+        return chunk
 
     def close(self) -> None:
         """Delete the chunks."""
@@ -140,7 +148,7 @@ class Staging:
             self._states.close()
 
 
-def _decide_delivered(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+def _decide_delivered(connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """Decide on rows that were delivered, or whose key was used with other content."""
     known = known_deliveries_among(connection, run, chunk.parts.values("identity"))
     for at in _sent_in_other_form(connection, run, chunk):
@@ -167,7 +175,7 @@ def _judge_known(chunk: StagedChunk, known: KnownDeliveries) -> None:
     decisions[~is_left & (decisions == RowDecision.DUE)] = RowDecision.ALREADY_SUCCEEDED
 
 
-def _sent_in_other_form(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> list[int]:
+def _sent_in_other_form(connection: Connection, run: RunRecord, chunk: StagedChunk) -> list[int]:
     """Return the indexes of rows whose task was sent in the other form of `times`."""
     if run.export is not Export.TASKS:
         return []

@@ -4,7 +4,6 @@ States of objects in a staged run: which are sent, and under which identities.
 Rows wait in a scratch database until all are read. They are then decided on, object by object.
 """
 
-import sqlite3
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -32,6 +31,7 @@ from pipeline.ledger.staging.balances import may_stage_before
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 from pipeline.ledger.staging.sequence import Sequence, StagedState
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
+from pipeline.ledger.store.port import Connection
 from pipeline.ledger.store.spill_file import scratch_database
 from pipeline.model import ObjectState
 
@@ -75,7 +75,7 @@ class StagedStates:
             ((chunk.first_row_no + at, obj, version or "", digest) for at, obj, version, digest in (*own, *instead)),
         )
 
-    def decide(self, connection: sqlite3.Connection, rulings: Rulings, heartbeat: Callable[[], None]) -> None:
+    def decide(self, connection: Connection, rulings: Rulings, heartbeat: Callable[[], None]) -> None:
         """Rule on all rows; `connection` is the ledger's, and only read. `heartbeat` is called now and then."""
         self._table.execute("CREATE INDEX staged_by_object ON staged (object, version, row_no, digest)")
         for objects in self._batches():
@@ -98,7 +98,7 @@ class StagedStates:
         if batch:
             yield batch
 
-    def _decide_some(self, connection: sqlite3.Connection, rulings: Rulings, objects: list["_Object"]) -> None:
+    def _decide_some(self, connection: Connection, rulings: Rulings, objects: list["_Object"]) -> None:
         """Rule on the rows of objects that fit into memory."""
         names = [obj.name for obj in objects]
         newest = newest_states(connection, self._run, names)
@@ -116,7 +116,7 @@ class StagedStates:
             if obj.rows > 1 or history or name in newest:
                 self._rule(rulings, obj, partial(iter, rows), partial(reversed, history), newest.get(name))
 
-    def _decide_one(self, connection: sqlite3.Connection, rulings: Rulings, obj: "_Object") -> None:
+    def _decide_one(self, connection: Connection, rulings: Rulings, obj: "_Object") -> None:
         """Rule on the rows of one object, however many."""
         newest = newest_states(connection, self._run, [obj.name]).get(obj.name)
 
@@ -178,7 +178,7 @@ def last_position_of(run: RunRecord, chunk: StagedChunk, at: int) -> int:
     return position(run.run_no, chunk.last_rows.get(at, chunk.first_row_no + at))
 
 
-def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+def decide_states(connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """Make states due again that are no longer unchanged, since another job sent a state of the object meanwhile."""
     for row in _unchanged_rows(connection, run, chunk):
         newest = row.newest
@@ -190,7 +190,7 @@ def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedC
             chunk.parts.change(row.part, identity=own)
 
 
-def leave_out_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> set[int]:
+def leave_out_states(connection: Connection, run: RunRecord, chunk: StagedChunk) -> set[int]:
     """
     Skip states that the platform has, for a run that ends while it reads, by what is read so far.
 
@@ -208,7 +208,7 @@ def leave_out_states(connection: sqlite3.Connection, run: RunRecord, chunk: Stag
     return in_doubt
 
 
-def note_unchanged(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+def note_unchanged(connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """
     Note when an export says again what the platform has: no state from before may be sent after that.
 
@@ -241,7 +241,7 @@ class _UnchangedRow(NamedTuple):
     newest: NewestState | None
 
 
-def _unchanged_rows(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> Iterator[_UnchangedRow]:
+def _unchanged_rows(connection: Connection, run: RunRecord, chunk: StagedChunk) -> Iterator[_UnchangedRow]:
     is_unchanged = (chunk.decisions_by_row() == RowDecision.UNCHANGED)[chunk.parts.numbers("at")]
     indexes = np.flatnonzero(is_unchanged)
     parts = chunk.parts.take(indexes)

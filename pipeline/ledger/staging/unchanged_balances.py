@@ -5,7 +5,6 @@ In most nights nearly all balances are unchanged. Cards are looked up in the ord
 the order of the export each would be read from another page. The module `balances` judges all other balances.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -21,6 +20,7 @@ from pipeline.ledger.rules.cards import open_cards_among, sure_balances
 from pipeline.ledger.staging.duplicates.partitions import EntryTable, digests, numbers_of
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.store.lease import IsGone, fences_of_others, is_account_in_use
+from pipeline.ledger.store.port import Connection
 
 # Cards in one query.
 _CARDS_AT_ONCE = 5_000
@@ -48,7 +48,7 @@ class Unchanged:
     sure: npt.NDArray[np.uint8]
     fences: tuple[tuple[str, int], ...]
 
-    def apply(self, connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+    def apply(self, connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
         """Skip the unchanged rows of a chunk, as far as they are still due."""
         sure = self.sure[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.decisions)]
         decisions = chunk.decisions_by_row()
@@ -60,7 +60,7 @@ class Unchanged:
 
 
 def find_unchanged(
-    connection: sqlite3.Connection,
+    connection: Connection,
     run: RunRecord,
     balances: Iterable[Iterable[EntryTable]],
     rows: int,
@@ -90,7 +90,7 @@ def find_unchanged(
 
 
 def _judge(
-    connection: sqlite3.Connection,
+    connection: Connection,
     run: RunRecord,
     entries: EntryTable,
     sure: npt.NDArray[np.uint8],

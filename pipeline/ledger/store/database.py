@@ -2,15 +2,14 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import orjson
-
 from pipeline.errors import LedgerError
 from pipeline.language import later, t
+from pipeline.ledger.store.port import Damaged
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 T = TypeVar("T")
@@ -28,12 +27,6 @@ _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LO
 _GIVE_ACCESS = later("give this user write access to the file and its folder")
 
 
-class Damaged(sqlite3.DatabaseError):
-    """Data that was read is not the data that was written. It is an error of SQLite, so that it is reported as one."""
-
-    sqlite_errorname = "SQLITE_CORRUPT"
-
-
 @contextmanager
 def with_clear_errors(path: Path, *, if_damaged: str | None = None) -> Iterator[None]:
     """
@@ -43,19 +36,21 @@ def with_clear_errors(path: Path, *, if_damaged: str | None = None) -> Iterator[
     """
     try:
         yield
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, Damaged) as exc:
         name = _error_name(exc)
         raise LedgerError(_sentence(path, exc, name, if_damaged), users_fault=name.startswith(_USERS_FAULTS)) from exc
 
 
-def _error_name(exc: sqlite3.Error) -> str:
+def _error_name(exc: sqlite3.Error | Damaged) -> str:
+    if isinstance(exc, Damaged):
+        return "SQLITE_CORRUPT"
     if str(exc).startswith("Could not decode to UTF-8"):
         # Python gives this error no code, and its text has the data that was read, which may name a user.
         return "SQLITE_CORRUPT"
     return getattr(exc, "sqlite_errorname", None) or ""
 
 
-def _sentence(path: Path, exc: sqlite3.Error, name: str, if_damaged: str | None) -> str:
+def _sentence(path: Path, exc: sqlite3.Error | Damaged, name: str, if_damaged: str | None) -> str:
     advice = {
         "SQLITE_FULL": t("the disk is full; free space and resume the run: what was delivered is kept"),
         "SQLITE_READONLY": t("it can't be written; {give_access}", give_access=t(_GIVE_ACCESS)),
@@ -113,14 +108,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
     connection.execute(switch)
 
 
-class Read(Protocol):
-    """Runs a query on the ledger, for one thread at a time."""
-
-    def __call__(self, query: Callable[[sqlite3.Connection], T], /) -> T:
-        """Return the result of the query."""
-        ...
-
-
 class Connect(Protocol):
     """Opens a file; `connect`, unless a test replaces it."""
 
@@ -166,9 +153,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             )
         ) from exc
     if not is_there:
-        empty = sqlite3.connect(":memory:", isolation_level=None)
-        _migrate(empty)
-        return empty
+        return empty_ledger()
     if _check_identity(path) < VERSION:
         raise LedgerError(
             t(
@@ -180,6 +165,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     connection = _read_only(path)
     connection.execute(_CACHE)
     return connection
+
+
+def empty_ledger() -> sqlite3.Connection:
+    """Return an empty ledger in memory."""
+    empty = sqlite3.connect(":memory:", isolation_level=None)
+    _migrate(empty)
+    return empty
 
 
 def is_writable(path: Path) -> bool:
@@ -296,8 +288,3 @@ def _migrate(connection: sqlite3.Connection) -> None:
             raise
         if version >= VERSION:
             return
-
-
-def json_of(values: Iterable[object]) -> str:
-    """Return values as JSON, for `json_each` in a statement."""
-    return orjson.dumps(list(values)).decode()

@@ -5,7 +5,6 @@ For balances and states an account has another number in each generation. What t
 stays, and is not read any more. For orders and tasks the number stays: the platform counts their keys once.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -13,6 +12,7 @@ import orjson
 
 from pipeline.ledger.records import Due
 from pipeline.ledger.store.marks import Mark
+from pipeline.ledger.store.port import Connection
 from pipeline.model import Api
 
 # APIs that count each key once: their deliveries need no order, and no keys of a generation.
@@ -42,7 +42,7 @@ class Generation:
         return _FIRST if api in _COUNTED else self.generation
 
 
-def current(connection: sqlite3.Connection) -> Generation:
+def current(connection: Connection) -> Generation:
     """Return the ledger's current generation."""
     line = connection.execute(
         "SELECT generation, name, begun_at, sequence FROM generations ORDER BY generation DESC LIMIT 1"
@@ -50,12 +50,12 @@ def current(connection: sqlite3.Connection) -> Generation:
     return Generation(*line)
 
 
-def begin(connection: sqlite3.Connection, name: str, begun_at: str) -> None:
+def begin(connection: Connection, name: str, begun_at: str) -> None:
     """Begin a generation; its name has to be new."""
     connection.execute("INSERT INTO generations (name, begun_at) VALUES (?, ?)", (name, begun_at))
 
 
-def count(connection: sqlite3.Connection) -> Mark:
+def count(connection: Connection) -> Mark:
     """Count a commit after which requests leave; return the mark to write before they do."""
     line = connection.execute(
         "UPDATE generations SET sequence = sequence + 1 WHERE generation = (SELECT max(generation) FROM generations)"

@@ -3,7 +3,6 @@
 import os
 import re
 import socket
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 from pipeline.errors import LedgerError, RunHeld
 from pipeline.language import t
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.store.port import Connection, Sql
 
 # How long a lease lasts without being renewed.
 LEASE_SECONDS = 30.0
@@ -23,11 +23,16 @@ _UNKNOWN = "-"
 # The run of each job, and its lease; of one job; of all other jobs.
 _JOBS = "SELECT job, run_id, holder, expires_at, fence FROM jobs"
 _JOB = f"{_JOBS} WHERE job = ?"
+# The same, for a takeover: it waits for a transaction of the run that has the job.
+_JOB_TO_TAKE = Sql(_JOB, postgresql=f"{_JOB} FOR UPDATE")
+# On a server: lock the job for a transaction of its run, and count that transaction. Then the count alone.
+_LOCK = "UPDATE jobs SET commits = commits + 1 WHERE job = ? AND fence = ? RETURNING commits"
+_COUNT = "SELECT commits FROM jobs WHERE job = ? AND fence = ? FOR UPDATE"
 _OTHER_JOBS = f"{_JOBS} WHERE job <> ? ORDER BY job"
 # Give a job to a run.
 _TAKE = """
 INSERT INTO jobs (job, run_id, fence, holder, expires_at) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET run_id = excluded.run_id, fence = excluded.fence, holder = excluded.holder,
+ON CONFLICT (job) DO UPDATE SET run_id = excluded.run_id, fence = excluded.fence, holder = excluded.holder,
     expires_at = excluded.expires_at
 """
 # End the leases of all other jobs. Their runs can't write any more, since their fences grow.
@@ -162,7 +167,7 @@ class Lease:
 
 
 def acquire(
-    connection: sqlite3.Connection,
+    connection: Connection,
     job: str,
     run_id: str,
     owner: LeaseOwner,
@@ -172,14 +177,14 @@ def acquire(
     seconds: float = LEASE_SECONDS,
 ) -> Lease:
     """Take the lease of a job for a run. Raises RunHeld, naming the run that has it, if that may be alive."""
-    lines = connection.execute(_JOB, (job,)).fetchall()
+    lines = connection.execute(_JOB_TO_TAKE, (job,)).fetchall()
     _refuse_live(lines, owner, now, is_gone)
     taken = Lease(job, run_id, 1 + max((fence for *_, fence in lines), default=0), owner, seconds)
     connection.execute(_TAKE, (job, run_id, taken.fence, str(owner), _expiry(taken, now)))
     return taken
 
 
-def end_others(connection: sqlite3.Connection, job: str, here: LeaseOwner, now: datetime, is_gone: IsGone) -> None:
+def end_others(connection: Connection, job: str, here: LeaseOwner, now: datetime, is_gone: IsGone) -> None:
     """End the leases of all other jobs, so that their runs can't go on. Raises RunHeld if one of them is alive."""
     _refuse_live(connection.execute(_OTHER_JOBS, (job,)).fetchall(), here, now, is_gone)
     connection.execute(_END_OTHERS, (job,))
@@ -209,35 +214,63 @@ def _expiry(lease: Lease, now: datetime) -> str:
     return (now + timedelta(seconds=lease.seconds)).isoformat()
 
 
-def check(connection: sqlite3.Connection, lease: Lease) -> None:
+def check(connection: Connection, lease: Lease) -> None:
     """Raise LedgerError if another run has taken the job since."""
     line = connection.execute(_JOB, (lease.job,)).fetchone()
     if line is None or line[-1] != lease.fence:
-        raise LedgerError(
-            t(
-                "job {job} was taken over by another run while this one was held up; nothing more is sent here; "
-                "`backfill runs` shows the other run",
-                job=lease.job,
-            )
+        raise _taken_over(lease)
+
+
+def lock(connection: Connection, lease: Lease) -> int:
+    """
+    Lock the job on the server until the transaction ends; return the number of that transaction.
+
+    Raises LedgerError if another run has taken the job since.
+    """
+    line = connection.execute(_LOCK, (lease.job, lease.fence)).fetchone()
+    if line is None:
+        raise _taken_over(lease)
+    return int(line[0])
+
+
+def count(connection: Connection, lease: Lease) -> int:
+    """
+    Return the number of the lease's last transaction that was committed, once no other one is under way.
+
+    Raises LedgerError if another run has taken the job since.
+    """
+    line = connection.execute(_COUNT, (lease.job, lease.fence)).fetchone()
+    if line is None:
+        raise _taken_over(lease)
+    return int(line[0])
+
+
+def _taken_over(lease: Lease) -> LedgerError:
+    return LedgerError(
+        t(
+            "job {job} was taken over by another run while this one was held up; nothing more is sent here; "
+            "`backfill runs` shows the other run",
+            job=lease.job,
         )
+    )
 
 
-def renew(connection: sqlite3.Connection, lease: Lease, now: datetime) -> None:
+def renew(connection: Connection, lease: Lease, now: datetime) -> None:
     """Extend the lease from now on; `check` comes first."""
     connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (_expiry(lease, now), lease.job))
 
 
-def release(connection: sqlite3.Connection, lease: Lease) -> None:
+def release(connection: Connection, lease: Lease) -> None:
     """Return the lease; the fence stays in the ledger, so that it only grows."""
     connection.execute("UPDATE jobs SET expires_at = '' WHERE job = ? AND fence = ?", (lease.job, lease.fence))
 
 
-def fences_of_others(connection: sqlite3.Connection, job: str) -> tuple[tuple[str, int], ...]:
+def fences_of_others(connection: Connection, job: str) -> tuple[tuple[str, int], ...]:
     """Return the fence of each other job: while they stay the same, no run has taken one."""
     return tuple((other, fence) for other, *_, fence in connection.execute(_OTHER_JOBS, (job,)))
 
 
-def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: IsGone) -> bool:
+def is_account_in_use(connection: Connection, run: RunRecord, is_gone: IsGone) -> bool:
     """
     Return whether another job may be sending for the run's account and API: its owner may be alive.
 
@@ -247,7 +280,7 @@ def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: I
     return not all(is_gone(owner) for (owner,) in owners)
 
 
-def live_runs(connection: sqlite3.Connection, now: datetime, is_gone: IsGone) -> set[str]:
+def live_runs(connection: Connection, now: datetime, is_gone: IsGone) -> set[str]:
     """Return the ids of the runs that some process executes now."""
     lines = connection.execute(_JOBS).fetchall()
     return {run_id for _, run_id, owner, expires_at, _ in lines if expires_at > now.isoformat() and not is_gone(owner)}

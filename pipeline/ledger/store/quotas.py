@@ -9,7 +9,7 @@ from pipeline.errors import LedgerError
 from pipeline.language import later, t
 from pipeline.ledger.store.database import Connect, connect, make_file, with_clear_errors
 from pipeline.ledger.store.lost_file import Place
-from pipeline.ledger.store.transactions import Transactions
+from pipeline.ledger.store.transactions import FileTransactions
 
 T = TypeVar("T")
 
@@ -33,8 +33,12 @@ class QuotaStore:
     A few bytes for each quota, changed by one process at a time.
 
     A commit here survives the death of the process, but not of the machine: a restart takes longer than the period of
-    a quota.
+    a quota. States are in this machine's own time.
     """
+
+    epoch: str | None = None
+    offset = 0.0
+    error = 0.0
 
     def __init__(self, path: Path, connect: Connect = connect) -> None:
         self._path = path
@@ -44,7 +48,7 @@ class QuotaStore:
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
             )
-        self._transactions = Transactions(self._connection)
+        self._transactions = FileTransactions(self._connection)
         self._place = Place.of(path)
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:

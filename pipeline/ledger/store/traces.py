@@ -5,7 +5,6 @@ A ledger that was restored from a backup, lost or replaced does not. Its confirm
 those of the platform: nothing is sent until `--resync`.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Protocol
 from pipeline.errors import LedgerBehind
 from pipeline.language import counted, t
 from pipeline.ledger.store import generations
-from pipeline.ledger.store.database import json_of
 from pipeline.ledger.store.marks import Mark, Marks, read_mark
+from pipeline.ledger.store.port import Connection, json_of
 
 # Whether requests have left.
 _HAS_SENT = "SELECT EXISTS (SELECT 1 FROM deliveries) OR (SELECT max(generation) > 1 FROM generations)"
@@ -86,7 +85,7 @@ class Traces:
 NO_TRACES = Traces()
 
 
-def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces) -> None:
+def refuse_if_behind(connection: Connection, name: object, traces: Traces) -> None:
     """Raise LedgerBehind if something was sent that the ledger does not know."""
     # Read before the ledger: that can only be ahead of its traces.
     marks, run_ids = traces.written_marks(), traces.run_ids()
@@ -101,19 +100,21 @@ def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces)
                 "ledger {path} may not know all that was sent: {signs}. Nothing was sent now. If the ledger was "
                 "lost or restored from a backup, put the newest copy back, or send all balances and states again "
                 "with `backfill run JOB --resync`; see docs/backup.md",
-                path=path,
+                path=name,
                 signs="; ".join(signs),
             )
         )
 
 
-def accept(connection: sqlite3.Connection, traces: Traces) -> None:
+def accept(connection: Connection, traces: Traces) -> None:
     """Write all traces of now into the ledger: they are no sign of a loss any more."""
     names = {*traces.run_ids(), *(mark.generation for _, mark in traces.written_marks())}
-    connection.executemany("INSERT OR IGNORE INTO known_traces (name) VALUES (?)", [(name,) for name in sorted(names)])
+    connection.executemany(
+        "INSERT INTO known_traces (name) VALUES (?) ON CONFLICT DO NOTHING", [(name,) for name in sorted(names)]
+    )
 
 
-def _signs_of_marks(connection: sqlite3.Connection, marks: Sequence[tuple[Path, Mark]]) -> Iterator[str]:
+def _signs_of_marks(connection: Connection, marks: Sequence[tuple[Path, Mark]]) -> Iterator[str]:
     generation = generations.current(connection)
     ahead = [path for path, mark in marks if mark.generation == generation.name and mark.sequence > generation.sequence]
     others = _unknown(connection, [mark.generation for _, mark in marks], "SELECT name FROM generations")
@@ -124,17 +125,17 @@ def _signs_of_marks(connection: sqlite3.Connection, marks: Sequence[tuple[Path, 
         yield t("another ledger, or a later state of this one, was in use (noted in {path})", path=path)
 
 
-def has_sent(connection: sqlite3.Connection) -> bool:
+def has_sent(connection: Connection) -> bool:
     """Return whether requests have left, from this ledger or from one that was lost."""
     return bool(connection.execute(_HAS_SENT).fetchone()[0])
 
 
-def _sign_of_quota(connection: sqlite3.Connection, quota: Path | None) -> Iterator[str]:
+def _sign_of_quota(connection: Connection, quota: Path | None) -> Iterator[str]:
     if quota is not None and has_sent(connection) and not quota.exists():
         yield t("{quota} is missing", quota=quota)
 
 
-def _signs_of_reports(connection: sqlite3.Connection, run_ids: Sequence[str], reports: Reports) -> Iterator[str]:
+def _signs_of_reports(connection: Connection, run_ids: Sequence[str], reports: Reports) -> Iterator[str]:
     not_in_ledger = _unknown(connection, run_ids, "SELECT run_id FROM runs")
     unknown = [run_id for run_id in not_in_ledger if reports.read(run_id) is not None]
     if unknown:
@@ -155,7 +156,7 @@ def _signs_of_reports(connection: sqlite3.Connection, run_ids: Sequence[str], re
         )
 
 
-def _unknown(connection: sqlite3.Connection, names: Sequence[str], known: str) -> list[str]:
+def _unknown(connection: Connection, names: Sequence[str], known: str) -> list[str]:
     """Return the names that are neither known traces nor in the result of the query `known`."""
     lines = connection.execute(_UNKNOWN.format(known=known), (json_of(names),))
     return [name for (name,) in lines]

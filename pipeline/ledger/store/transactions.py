@@ -81,7 +81,7 @@ def _begin_at_once(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
 
 
-class Transactions:
+class FileTransactions:
     """
     The connection that writes, for all threads.
 

@@ -1,0 +1,112 @@
+"""The store of the quotas of all hosts: on the server, in the server's time."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from pipeline.clock import Clock
+from pipeline.ledger.store.postgresql.connection import ConnectionLost, PostgresConnection
+from pipeline.ledger.store.postgresql.errors import with_clear_errors
+
+T = TypeVar("T")
+
+# A commit may be lost with the server: the state is then of another start of the server, and counts as unknown.
+_BEGIN = "SET LOCAL synchronous_commit = off; SET LOCAL idle_in_transaction_session_timeout = 5000"
+_ADD = "INSERT INTO quotas (name) VALUES (?) ON CONFLICT DO NOTHING"
+# The state of a quota, the server's time, and when the server started; both in seconds since 1970.
+_STATE = """
+SELECT state, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION),
+    CAST(extract(epoch FROM pg_postmaster_start_time()) AS DOUBLE PRECISION)
+FROM quotas WHERE name = ? FOR UPDATE
+"""
+_SET = "UPDATE quotas SET state = ? WHERE name = ?"
+# A state of no known format: it makes the limiter begin cautiously.
+_FORGOTTEN = b"[0, null]"
+# How far the server's clock may jump between two exchanges. Clocks that are set slowly differ by far less.
+_MOST_JUMP_SECONDS = 0.05
+# Added to the error of the own clock: that of other hosts, whose round trip to the server takes twice as long at most.
+_ERROR_OF_OTHERS_SECONDS = 0.005
+_TRIES = 3
+
+
+class ServerQuotaStore:
+    """
+    A few bytes for each quota, changed by one process at a time, of any host.
+
+    `offset` is what has to be added to this machine's steady time to get the server's time, `error` how far it may be
+    off; both are valid inside `step`. `epoch` names this start of the server. If the server's clock has jumped, `step`
+    gets a state of no known format.
+    """
+
+    def __init__(self, connection: PostgresConnection, name: str, clock: Clock) -> None:
+        self._connection = connection
+        self._name = name
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._is_known: set[str] = set()
+        self._started: float | None = None
+        self.offset = 0.0
+        self.error = 0.0
+
+    @property
+    def epoch(self) -> str:
+        """The name of the time in which states are valid."""
+        return f"server {self._started}"
+
+    def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
+        """
+        Replace the state of a quota: `step` gets it and returns the new state and a result, which is returned.
+
+        `step` may be called again if the server went away. Then the quota counts more than was given out.
+        """
+        with self._turn, with_clear_errors(self._name):
+            tries_left = _TRIES
+            while True:
+                tries_left -= 1
+                try:
+                    return self._change(name, step)
+                except ConnectionLost:
+                    if not tries_left:
+                        raise
+                    self._connection.reconnect()
+
+    def _change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
+        connection = self._connection
+        if name not in self._is_known:
+            connection.execute(_ADD, (name,))
+            self._is_known.add(name)
+        try:
+            connection.begin(_BEGIN)
+            sent_at = self._clock.steady()
+            ((state, server_time, started),) = connection.execute(_STATE, (name,)).fetchall()
+            has_jumped = self._compare_clocks(server_time, started, sent_at, self._clock.steady())
+            changed, result = step(_FORGOTTEN if has_jumped else state)
+            connection.execute(_SET, (changed, name))
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.rollback()
+            raise
+        return result
+
+    def _compare_clocks(self, server_time: float, started: float, sent_at: float, answered_at: float) -> bool:
+        """
+        Correct `offset` as far as this exchange proves it wrong; return whether the server's clock has jumped.
+
+        The server read its clock between the two times of this machine's clock.
+        """
+        least, most = server_time - answered_at, server_time - sent_at
+        is_new = started != self._started
+        offset = (least + most) / 2 if is_new else min(max(self.offset, least), most)
+        has_jumped = not is_new and abs(offset - self.offset) > _MOST_JUMP_SECONDS
+        self._started, self.offset = started, offset
+        self.error = (most - least) / 2 + _ERROR_OF_OTHERS_SECONDS
+        return has_jumped
+
+    def forget(self) -> None:
+        """Make every quota begin cautiously: what was sent in the last moments is not known."""
+        with self._turn, with_clear_errors(self._name):
+            self._connection.execute("UPDATE quotas SET state = ?", (_FORGOTTEN,))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

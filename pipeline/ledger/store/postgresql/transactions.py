@@ -1,0 +1,114 @@
+"""Transactions on the server: rules A to C, and the fate of a commit whose answer was lost."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+
+from pipeline.ledger.store import lease as leases
+from pipeline.ledger.store.lease import Lease
+from pipeline.ledger.store.port import Connection
+from pipeline.ledger.store.postgresql.connection import ConnectionLost, PostgresConnection
+
+T = TypeVar("T")
+
+# How long a transaction waits for a lock, and may be idle. A lease is longer than both together.
+LOCK_SECONDS = 20.0
+IDLE_SECONDS = 8.0
+# The advisory lock that transactions of runs share. One that concerns several accounts or runs has it alone.
+LEDGER_LOCK = 0x6266696C
+# Errors after which the same transaction may succeed: a deadlock, and a conflict of serializable transactions.
+_TRY_AGAIN = ("40P01", "40001")
+_TRIES = 5
+
+
+class PostgresTransactions:
+    """
+    Transactions of one run, for all of its threads; without a lease, transactions that concern the whole ledger.
+
+    A transaction is run again if the server went away before its commit. If the answer to the commit was lost, the
+    job's count of transactions shows whether it was committed. So `write` has to give the same result each time.
+    """
+
+    def __init__(
+        self,
+        connection: PostgresConnection,
+        lease: Lease | None = None,
+        account_no: int = 0,
+        *,
+        turn: threading.Lock,
+        idle_seconds: float = IDLE_SECONDS,
+        lock_seconds: float = LOCK_SECONDS,
+    ) -> None:
+        self._connection = connection
+        self._lease = lease
+        self._turn = turn
+        self._begin = (
+            f"SET LOCAL idle_in_transaction_session_timeout = {int(idle_seconds * 1000)};"
+            f"SET LOCAL lock_timeout = {int(lock_seconds * 1000)};"
+            "SET LOCAL plan_cache_mode = force_custom_plan;"
+        )
+        if lease is None:
+            self._begin += f"SELECT pg_advisory_xact_lock({LEDGER_LOCK})"
+        else:
+            self._begin += (
+                f"SELECT pg_advisory_xact_lock_shared({LEDGER_LOCK});"
+                f"SELECT pg_advisory_xact_lock({LEDGER_LOCK}, {account_no})"
+            )
+
+    def run(self, write: Callable[[Connection], T]) -> T:
+        """Run `write` in a transaction; return its result once it is committed. If it raises, nothing is kept."""
+        tries_left = _TRIES
+        with self._turn:
+            while True:
+                tries_left -= 1
+                try:
+                    return self._run(write)
+                except ConnectionLost:
+                    # A new run has no lease yet that would show whether it was committed.
+                    if self._lease is None or not tries_left:
+                        raise
+                    self._connection.reconnect()
+                except psycopg.Error as exc:
+                    if exc.sqlstate not in _TRY_AGAIN or not tries_left:
+                        raise
+
+    def _run(self, write: Callable[[Connection], T]) -> T:
+        connection, number = self._connection, 0
+        try:
+            connection.begin(self._begin)
+            if self._lease is not None:
+                number = leases.lock(connection, self._lease)
+            result = write(connection)
+            is_lost = not self._commit()
+        except BaseException:
+            connection.rollback()
+            raise
+        if is_lost and not self._is_committed(number):
+            return self._run(write)
+        return result
+
+    def _commit(self) -> bool:
+        """Commit; return whether the server answered."""
+        try:
+            self._connection.execute("COMMIT")
+        except ConnectionLost:
+            if self._lease is None:
+                raise
+            return False
+        return True
+
+    def _is_committed(self, number: int) -> bool:
+        """Return whether the lease's transaction with a number was committed; wait while the server still runs it."""
+        if self._lease is None:
+            return False
+        while True:
+            self._connection.reconnect()
+            try:
+                self._connection.begin(self._begin)
+                return leases.count(self._connection, self._lease) >= number
+            except ConnectionLost:
+                continue
+            finally:
+                self._connection.rollback()

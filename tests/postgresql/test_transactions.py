@@ -1,0 +1,123 @@
+"""What became of a transaction whose server went away, at any moment of it."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+
+from pipeline.clock import SystemClock
+from pipeline.errors import LedgerError
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunState
+from pipeline.ledger.store.marks import Marks
+from pipeline.ledger.store.port import Connection, Server
+from pipeline.ledger.store.postgresql.database import PostgresDatabase
+from pipeline.model import Status
+from tests.ledger_runs.job_runs import ALIVE, DONE, JobRuns, NewJobRuns, conclude
+from tests.ledger_runs.staged_rows import order
+from tests.postgresql.server import PostgresServer, running
+
+NOTE = "UPDATE runs SET throttled = throttled + 1"
+NOTED = "SELECT throttled FROM runs"
+
+
+class Failing:
+    """A connection of psycopg that loses its server once, before or after a statement."""
+
+    def __init__(self, connection: "psycopg.Connection[tuple[object, ...]]", at: str, *, is_done: bool) -> None:
+        self._connection, self._at, self._is_done = connection, at, is_done
+
+    def execute(self, query: Any, parameters: Any = ()) -> object:
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        if not text.startswith(self._at):
+            return self._connection.execute(query, parameters)
+        if self._is_done:
+            self._connection.execute(query, parameters)
+        self._connection.close()
+        raise psycopg.OperationalError("the connection was lost")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("at", ["BEGIN", "UPDATE jobs", "UPDATE runs", "COMMIT"])
+def test_a_transaction_counts_once_wherever_the_connection_is_lost(
+    server: Server, new_job: NewJobRuns, at: str, is_done: bool
+) -> None:
+    """It is run again unless it was committed, and its result is the same."""
+    run = new_job().begin()
+    database = PostgresDatabase(server, SystemClock(), Marks([]))
+    writer = database.writer
+    writer._connection = Failing(writer._connection, at, is_done=is_done)  # type: ignore[assignment]
+
+    def write(connection: Connection) -> str:
+        connection.execute(NOTE)
+        return "written"
+
+    result = database.transactions(run._lease, run.run.account_no).run(write)
+    noted = database.read(lambda c: c.execute(NOTED).fetchall())
+    database.close()
+
+    assert (result, noted) == ("written", [(1,)])
+
+
+def test_the_loss_of_a_commit_is_no_commit_once_another_run_has_the_job(server: Server, new_job: NewJobRuns) -> None:
+    """A run whose commit was lost, and whose job was taken, learns that; it does not go on."""
+    orders = new_job()
+    run = orders.begin()
+    database = PostgresDatabase(server, SystemClock(), Marks([]))
+    writer = database.writer
+    writer._connection = Failing(writer._connection, "COMMIT", is_done=False)  # type: ignore[assignment]
+    reconnect = writer.reconnect
+
+    def taken_meanwhile() -> None:
+        reconnect()
+        writer.execute("UPDATE jobs SET fence = fence + 1, commits = commits + 9")
+
+    writer.reconnect = taken_meanwhile  # type: ignore[method-assign]
+    with pytest.raises(LedgerError, match="job orders was taken over by another run"):
+        database.transactions(run._lease, run.run.account_no).run(lambda c: c.execute(NOTE))
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def doomed() -> Iterator[PostgresServer]:
+    """A server that may be killed."""
+    with running() as server:
+        yield server
+
+
+def test_a_run_goes_on_after_the_server_crashed(doomed: PostgresServer, tmp_path: Path) -> None:
+    """Each outcome that was acknowledged is there, each row is sent once, and the run ends as if nothing had been."""
+    server, crashes, rows = Server(doomed.database(), tmp_path), 3, 60
+    ledger = Ledger(server, SystemClock(), ALIVE)
+    orders = JobRuns(lambda owner=ALIVE: ledger)
+    run = orders.begin()
+    orders.stage(run, [order(f"A{n}") for n in range(rows)])
+    crashes_now = [Event() for _ in range(crashes)]
+
+    def restart() -> None:
+        for now in crashes_now:
+            assert now.wait(60)
+            doomed.kill(signal.SIGQUIT)
+            doomed.start()
+
+    with ThreadPoolExecutor(1) as threads:
+        restarts = threads.submit(restart)
+        for n, due in enumerate(due for lane in run.lanes() for due in lane):
+            if n % (rows // crashes) == 5:
+                crashes_now[n // (rows // crashes)].set()
+            orders.carry(run, due, DONE)
+        restarts.result(120)
+    record = conclude(run, RunState.COMPLETED)
+    reported = [o.status for o in ledger.outcomes(record)]
+    ledger.close()
+
+    assert reported == [Status.SUCCEEDED] * rows
+    assert sorted(orders.keys_sent()) == sorted(f"A{n}" for n in range(rows))
