@@ -102,7 +102,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a refund ignores its payment": (
         Code("pipeline.ledger.rules.dependencies:payment_of", "state in (None, DeliveryState.SUCCEEDED)", "state"),
     ),
-    "a lane is not kept in order": (Code("pipeline.ledger.delivering.queue:_create_queue", "_LANE", "'d.due_no'"),),
+    "a lane is not kept in order": (Code("pipeline.ledger.delivering.queue:_read_order", "_LANE", "'d.due_no'"),),
     "other content may go out under a key in doubt": (
         Code(
             "pipeline.ledger.rules.admission:admit",
@@ -314,8 +314,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a balance in doubt that others send too counts from its last request": (
         Code(
             "pipeline.ledger.rules.cards:intend_balance",
-            "connection.execute(_INTEND_AGAIN, (due.position, version, version, run.account_no, card, due.identity))",
-            "[connection.execute(_INTEND_AGAIN, (due.position, version, version, run.account_no, card, due.identity)), "
+            "connection.execute(_INTEND_AGAIN, repeated)",
+            "[connection.execute(_INTEND_AGAIN, repeated), "
             "connection.execute('UPDATE cards SET sent_at = ? WHERE newest_identity = ?', (now, due.identity))]",
         ),
     ),
@@ -359,13 +359,13 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "unknown reports count in totals as succeeded": (
         Text(
             "pipeline.ledger.history.totals:_DELIVERIES",
-            "iif(v.state = 'sending', 'unknown', v.state)",
-            "iif(v.state IN ('sending', 'unknown'), 'succeeded', v.state)",
+            "CASE v.state WHEN 'sending' THEN 'unknown' ELSE v.state END",
+            "CASE WHEN v.state IN ('sending', 'unknown') THEN 'succeeded' ELSE v.state END",
         ),
     ),
     "a fixed row counts in totals as each of its variants": (
         Text(
-            "pipeline.ledger.history.totals:_TOTALS",
+            "pipeline.ledger.history.totals:_totals_of",
             "status IN ('succeeded', 'unknown') OR NOT",
             "status <> 'invalid' OR NOT",
         ),
