@@ -1,5 +1,6 @@
 """A config with one job whose platform is a simulator, and orders for it."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,14 @@ agreement_no = "20255108518085620001"
 user_id = "2088000000005001"
 biz_time = "2025-11-20 10:00:00"
 """
+
+
+@pytest.fixture(autouse=True)
+def python_handles_sigint() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

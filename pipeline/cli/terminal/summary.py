@@ -34,6 +34,8 @@ def print_json_line(message: object) -> None:
 
 def width(text: str) -> int:
     """Return the width of a text on a terminal, where a Chinese character takes two columns."""
+    if text.isascii():
+        return len(text)
     from rich.cells import cell_len  # noqa: PLC0415 - imported on use
 
     return cell_len(text)

@@ -11,7 +11,6 @@ A row that was given a new key, or was fixed, counts under the key that was appl
 Rows of a run that is still staging do not count.
 """
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -271,11 +270,12 @@ def _counted_invalid(connection: Connection, read_row: ReadRow) -> str:
 
 def _register(connection: Connection, read_row: ReadRow) -> bool:
     """Make `read_row` a function of SQL, which returns agreement and day as a JSON list. PostgreSQL can't have it."""
-    if not isinstance(connection, sqlite3.Connection):
+    create_function = getattr(connection, "create_function", None)
+    if create_function is None:
         return False
 
     def agreement_and_day(job: str, columns: str, cells: str | None) -> str:
         return orjson.dumps(_read(read_row, job, columns, cells)).decode()
 
-    connection.create_function("agreement_and_day", 3, agreement_and_day)
+    create_function("agreement_and_day", 3, agreement_and_day)
     return True
