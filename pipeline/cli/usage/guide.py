@@ -1,21 +1,11 @@
 """Help and errors that guide: examples keep their lines, and errors name what was probably meant."""
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from pipeline.cli.usage.argument_parser import Formatter, Parser
 from pipeline.language import t
-
-
-def nearest(word: str, names: Iterable[str]) -> str | None:
-    """Return the name that was probably meant, without regard to case; None if no name is near."""
-    # Imported here, because only an error needs it.
-    from difflib import get_close_matches  # noqa: PLC0415
-
-    by_fold = {name.casefold(): name for name in names}
-    near = get_close_matches(word[:60].casefold(), by_fold, n=1)
-    return by_fold[near[0]] if near else None
 
 
 class GuidingParser(Parser):
@@ -28,6 +18,8 @@ class GuidingParser(Parser):
 
     def refuse(self, command: str, words: Sequence[str]) -> NoReturn:
         """Print that a command does not know these words, and exit with 2."""
+        from pipeline.settings.wording import nearest  # noqa: PLC0415 - only an error needs it
+
         parser = self.commands[command]
         options = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001 - no public name
         wrong, listed = next((word for word in words if word.startswith("-")), ""), " ".join(words)
@@ -38,6 +30,8 @@ class GuidingParser(Parser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
+            from pipeline.settings.wording import nearest  # noqa: PLC0415 - only an error needs it
+
             name = nearest(value, action.choices)
             if name is not None:
                 text = t("invalid choice: {word}; did you mean {name}?", word=repr(value), name=name)

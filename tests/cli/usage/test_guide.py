@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.cli.usage.guide import nearest
+from pipeline.settings.wording import nearest
 
 
 @pytest.mark.parametrize(
