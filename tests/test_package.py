@@ -100,7 +100,7 @@ def test_the_wheel_holds_the_package_and_the_schemas_and_nothing_else(wheel: Pat
 
 
 def test_a_build_gives_the_same_bytes_again_also_from_the_sdist(distributions: Distributions, tmp_path: Path) -> None:
-    """One commit gives one wheel and one sdist; whoever builds the unpacked sdist gets the same."""
+    """One commit gives one wheel and one sdist; a build of the unpacked sdist gives the same."""
     with tarfile.open(distributions.sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     (unpacked,) = tmp_path.iterdir()

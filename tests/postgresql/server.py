@@ -103,7 +103,7 @@ class PostgresServer:
         return self.url_of(name)
 
     def drop(self, url: str) -> None:
-        """Delete a database, whoever uses it."""
+        """Delete a database, also one in use."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)".encode())
 

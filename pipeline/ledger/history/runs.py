@@ -176,16 +176,20 @@ def short_id(connection: Connection, run_id: str) -> str:
     return next((prefix for prefix in prefixes if not any(map(str.startswith, others, repeat(prefix)))), run_id)
 
 
+def _first(connection: Connection, sql: str, parameters: Sequence[object]) -> RunRecord | None:
+    """Return the first run that a query finds; None if it finds none."""
+    line = connection.execute(sql, parameters).fetchone()
+    return None if line is None else _record(line)
+
+
 def last_completed(connection: Connection, job: str) -> RunRecord | None:
     """Return the last run of a job that completed, without reruns and fixes; None if there is none."""
-    line = connection.execute(_LAST_COMPLETED, (job,)).fetchone()
-    return None if line is None else _record(line)
+    return _first(connection, _LAST_COMPLETED, (job,))
 
 
 def parent_of(connection: Connection, run: RunRecord) -> RunRecord | None:
     """Return the run that a run reruns or fixes; None if there is none, or if it was pruned."""
-    line = connection.execute(_BY_ID, (run.parent,)).fetchone()
-    return None if line is None else _record(line)
+    return _first(connection, _BY_ID, (run.parent,))
 
 
 def on_day(connection: Connection, day: str) -> list[RunRecord]:
@@ -205,8 +209,7 @@ def recent(connection: Connection, limit: int | None = None) -> list[RunRecord]:
 
 def last_of(connection: Connection, job: str) -> RunRecord | None:
     """Return the newest run of a job; None if there is none."""
-    line = connection.execute(_LAST_OF_JOB, (job,)).fetchone()
-    return None if line is None else _record(line)
+    return _first(connection, _LAST_OF_JOB, (job,))
 
 
 def start_delivering(connection: Connection, run: RunRecord) -> None:
