@@ -27,7 +27,8 @@ from pipeline.model import Wait
 
 T = TypeVar("T")
 
-_HAS_VERSION = "SELECT to_regclass('ledger_version') IS NOT NULL"
+# A look into the catalog itself. `to_regclass` may answer from the session's memory that there is no such table.
+_HAS_VERSION = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'ledger_version' AND pg_table_is_visible(oid))"
 _VERSION = "SELECT version FROM ledger_version"
 _NOW = "SELECT clock_timestamp()"
 _SIZE = "SELECT pg_database_size(current_database())"
