@@ -70,6 +70,13 @@ def test_a_signed_report_is_applied_and_its_answer_verifies(
     assert simulator.journal.applied_keys(Api.CUMULATION) == ["ord-7"]
 
 
+def test_an_agreement_of_the_longer_form_is_accepted(simulator: Simulator, merchant: Merchant, make: Made) -> None:
+    """Agreements have 20 digits, or `ZMGO_AGR` and 28 digits."""
+    answer = merchant.report(make.report("ord-7", agreement_no="ZMGO_AGR" + "1" * 28))
+
+    assert (answer.status, simulator.journal.applied_keys(Api.CUMULATION)) == (200, ["ord-7"])
+
+
 def test_certificate_mode_names_the_certificate_of_the_answer(merchant: Merchant, opened: Opened) -> None:
     """A request in certificate mode gets an answer that names the certificate it was signed with."""
     answer = merchant.report(certificates=True)

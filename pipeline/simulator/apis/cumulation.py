@@ -1,5 +1,6 @@
 """Reports that Zhima Go accepts (alipay-v3-cumulation.md, sections 1 and 2)."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.apis.fields import child, is_amount, is_id, is_member, is_time, json_object, text
@@ -8,6 +9,8 @@ from pipeline.simulator.state.memory import Memory
 
 _ALWAYS = ("agreement_no", "partner_id", "out_biz_no", "biz_time", "request_from", "biz_action", "cumulate_data_type")
 _IDS = ("out_biz_no", "open_id", "pay_out_biz_no")
+# Examples: 20 digits, and ZMGO_AGR with 28 digits. No other characters: inferred.
+_AGREEMENT = re.compile(r"\w+", re.ASCII)
 _DISCOUNT_TYPES = frozenset({"exclusiveBenefit", "exclusiveDiscount", "appreciationBenefit", "memberPoint"})
 _PAID, _REFUND = "ORDER_PAID", "ORDER_REFUND"
 
@@ -58,9 +61,7 @@ def _id_problems(content: Mapping[str, object]) -> Iterator[Refusal]:
     for name in ("user_id", "partner_id"):
         if name in content and not is_member(text(content, name)):
             yield _invalid(f"{name}格式错误")
-    # The only example has 20 digits. Letters and digits only: inferred.
-    agreement = text(content, "agreement_no")
-    if not (agreement.isascii() and agreement.isalnum()):
+    if not _AGREEMENT.fullmatch(text(content, "agreement_no")):
         yield _invalid("agreement_no格式错误")
     yield from (_invalid(f"{name}含有非法字符") for name in _IDS if not is_id(text(content, name)))
 
