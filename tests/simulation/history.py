@@ -22,7 +22,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store.lease import LeaseOwner, is_dead, this_process
-from pipeline.model import RowLimit, SignedRequest
+from pipeline.model import Api, RowLimit, SignedRequest
 from pipeline.read import CHUNK_ROWS
 from pipeline.report import ReportFiles
 from pipeline.report.files.totals_file import TotalsFormat, write_totals
@@ -43,7 +43,7 @@ from tests.simulation.strays import Strays
 from tests.simulation.wire import Wire, WiredTransport
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
-TOTALS_NAME = "totals.csv"
+TOTALS_NAME, FIRST_TOTALS_NAME = "totals.csv", "first_totals.csv"
 _FINAL_RERUNS = 4
 _FILE_STEPS = ("back_up", "restore", "lose")
 _ALL = RowLimit(100, in_percent=True)
@@ -83,11 +83,16 @@ class LedgerLoss:
 
 @dataclass(slots=True)
 class Evidence:
-    """All that the checker may read: inputs, reports, losses, and the platform's journal."""
+    """
+    All that the checker may read: inputs, reports, losses, and the platform's journal.
+
+    `first_applied` are the reports that the platform had before the last reruns; None if no totals were written then.
+    """
 
     scenario: Scenario
     folder: Path
     journal: Journal
+    first_applied: dict[str, str] | None = None
     results: list[CommandResult] = field(default_factory=list)
     losses: list[LedgerLoss] = field(default_factory=list)
     sent: int = 0
@@ -143,6 +148,7 @@ class History:
     def play(self) -> Evidence:
         """Play all steps, then end all faults and run until nothing is left to do; return the evidence."""
         self.play_steps(self.scenario.steps)
+        self._write_first_totals()
         self.platform.end_faults()
         self.world.now += 120.0
         if self.scenario.trusted_for is not None:
@@ -156,6 +162,13 @@ class History:
             self._finish_job(job)
         self._write_totals()
         return self.evidence
+
+    def _write_first_totals(self) -> None:
+        """Write the totals while rows may be unknown or unsent. A lost ledger would be made anew by that."""
+        if self.scenario.api is Api.CUMULATION and not self.evidence.losses:
+            self._write_totals()
+            (self.folder / TOTALS_NAME).replace(self.folder / FIRST_TOTALS_NAME)
+            self.evidence.first_applied = dict(self.platform.journal.applied)
 
     def _write_totals(self) -> None:
         """Write the totals of agreements, as `backfill totals --output` does."""

@@ -370,6 +370,16 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "status <> 'invalid' OR NOT",
         ),
     ),
+    "discounts are missing in totals": (
+        Code("pipeline.ledger.rules.measures:measures_of", "sum(discounts) if discounts else None", "None"),
+    ),
+    "unknown reports are missing in totals": (
+        Text(
+            "pipeline.ledger.history.totals:_DELIVERIES",
+            "CASE v.state WHEN 'sending' THEN 'unknown' ELSE v.state END",
+            "CASE WHEN v.state IN ('sending', 'unknown') THEN 'unsent' ELSE v.state END",
+        ),
+    ),
     "invalid rows do not keep totals open": (
         Text("pipeline.ledger.history.totals:_INVALID_ROWS", "WHERE status = 'invalid'", "WHERE status = 'none'"),
     ),

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -437,6 +438,9 @@ def _listed_report(fields: Mapping[str, Any]) -> dict[str, Any]:
         "out_biz_no": fields["out_biz_no"],
         "action_type": "POSITIVE" if fields["biz_action"] == "ORDER_PAID" else "REVERSE",
         "task_amount": amounts.get("trade_info", {}).get("amount"),
+        "discount_amount": str(
+            sum((Decimal(each["discount_amount"]) for each in amounts.get("out_discount_infos", [])), Decimal(0))
+        ),
         "task_times": 1 if task else None,
         "task_desc": task.get("name") or amounts.get("name"),
     }

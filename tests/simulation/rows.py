@@ -1,6 +1,7 @@
 """The exports of a history: duplicates, contradictions, disorder, and rows that cannot be sent."""
 
 import csv
+import json
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pipeline.model import Export
 
 COLUMNS = {
     Export.ORDERS: ["out_biz_no", "agreement_no", "user_id", "biz_time", "trade_no", "trade_amount", "biz_action",
-                    "pay_out_biz_no"],
+                    "pay_out_biz_no", "task_name", "discounts"],
     Export.TASKS: ["out_biz_no", "agreement_no", "user_id", "biz_time", "times"],
     Export.POINTS: ["out_request_no", "openid", "user_card_code", "point_balance", "updated_at"],
     Export.STATES: ["out_biz_no", "user_id", "out_principal_id", "biz_state_code", "biz_data", "updated_at"],
@@ -18,6 +19,13 @@ COLUMNS = {
 # Columns and values that make a row invalid.
 SPOILT_COLUMNS = ["biz_time", "openid", "user_id"]
 SPOILT = frozenset({"", "wrong\x01"})
+# The discounts of some orders, in yuan. An order that is a task too needs one.
+_DISCOUNTS = json.dumps(
+    [
+        {"discount_name": name, "discount_type": "memberPoint", "discount_amount": amount}
+        for name, amount in (("points", "0.10"), ("day", "0.25"))
+    ]
+)
 
 Row = dict[str, str]
 
@@ -105,7 +113,10 @@ class Exports:
         }  # fmt: skip
 
     def _order(self, job: str, n: int, made: list[Row]) -> Row:
-        row = {**self._common(job), "out_biz_no": f"{job}{n}", "trade_no": f"T{n}", "trade_amount": f"{n}.50"}
+        row = {
+            **self._common(job), "out_biz_no": f"{job}{n}", "trade_no": f"T{n}", "trade_amount": f"{n}.50",
+            "task_name": "task" if n % 6 == 1 else "", "discounts": _DISCOUNTS if n % 3 == 1 else "",
+        }  # fmt: skip
         payments = [r for r in made if not r.get("pay_out_biz_no")]
         if payments and self._chance.random() < 0.25:
             paid = self._chance.choice(payments)

@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from decimal import Decimal
 
 from pipeline.model import Export
 from tests.simulation.evidence import Broken, Line, exports, read, reports, row_of
-from tests.simulation.history import TOTALS_NAME, Evidence
+from tests.simulation.history import FIRST_TOTALS_NAME, TOTALS_NAME, Evidence
 
 # Reports, tasks, amount and discount.
 _MEASURES = ("reports", "tasks", "amount", "discount")
@@ -18,21 +19,28 @@ def check_totals(evidence: Evidence) -> None:
     """
     Raise Broken if the totals are not those of what the platform applied.
 
-    Forward and reverse, the platform has all that succeeded, and at most what is unknown besides. A ledger that was
-    lost may not know of reports that the platform has.
+    Forward and reverse, the platform has all that succeeded, and at most what is unknown besides: before the last
+    reruns, and after them. A ledger that was lost may not know of reports that the platform has.
     """
+    if evidence.first_applied is not None:
+        _sums_are_those_of(evidence.first_applied, read(evidence.folder / FIRST_TOTALS_NAME), is_whole=True)
     lines = read(evidence.folder / TOTALS_NAME)
-    succeeded, unknown = (_sums(lines, status) for status in ("succeeded", "unknown"))
-    applied = _applied(evidence)
-    for agreement in {*applied, *succeeded, *unknown}:
-        for key in {*applied[agreement], *succeeded[agreement], *unknown[agreement]}:
-            least, has = succeeded[agreement][key], applied[agreement][key]
-            most = has if evidence.losses else least + unknown[agreement][key]
-            if not least <= has <= most:
-                raise Broken(f"totals of {agreement}: {key} is {least} to {most}, and the platform has {has}")
+    _sums_are_those_of(evidence.journal.applied, lines, is_whole=not evidence.losses)
     if not evidence.losses:
         _each_row_counts_once(evidence, lines)
     _open_rows_decide(evidence, lines)
+
+
+def _sums_are_those_of(bodies: Mapping[str, str], lines: list[Line], *, is_whole: bool) -> None:
+    """Raise Broken if the sums are not those of the applied bodies. `is_whole`: the ledger knows all of them."""
+    succeeded, unknown = (_sums(lines, status) for status in ("succeeded", "unknown"))
+    applied = _applied(bodies)
+    for agreement in {*applied, *succeeded, *unknown}:
+        for key in {*applied[agreement], *succeeded[agreement], *unknown[agreement]}:
+            least, has = succeeded[agreement][key], applied[agreement][key]
+            most = least + unknown[agreement][key] if is_whole else has
+            if not least <= has <= most:
+                raise Broken(f"totals of {agreement}: {key} is {least} to {most}, and the platform has {has}")
 
 
 def _sums(lines: list[Line], status: str) -> dict[str, _Sums]:
@@ -49,9 +57,9 @@ def _sums(lines: list[Line], status: str) -> dict[str, _Sums]:
     return sums
 
 
-def _applied(evidence: Evidence) -> dict[str, _Sums]:
+def _applied(bodies: Mapping[str, str]) -> dict[str, _Sums]:
     sums: dict[str, _Sums] = defaultdict(lambda: defaultdict(Decimal))
-    for body in evidence.journal.applied.values():
+    for body in bodies.values():
         fields = json.loads(body)
         direction = "reverse" if fields["biz_action"] == "ORDER_REFUND" else "forward"
         amounts = fields.get("amount_type_data", {})
