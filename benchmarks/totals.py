@@ -3,7 +3,6 @@
 from functools import partial
 
 from benchmarks.comparison import Candidate, compare
-from benchmarks.measure import number
 from benchmarks.scene import Scene
 from benchmarks.table import Table
 
@@ -29,4 +28,4 @@ def measure(scene: Scene, *, rows: int, runs: int) -> Table:
         for entry in compare(candidates, runs)
     )
     columns = ("what", "seconds", "rows/s", "CPU µs a row", "peak MiB")
-    return Table("Totals", _TEXT.format(rows=rows, times=number(runs)), columns, tuple(map(tuple, lines)))
+    return Table("Totals", _TEXT.format(rows=rows, times=runs), columns, tuple(map(tuple, lines)))
