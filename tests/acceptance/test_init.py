@@ -44,6 +44,19 @@ def test_the_new_folder_is_in_the_language_of_the_command(workspace: Workspace) 
     assert ("每个商户一个" in chinese[0], "## 试用" in chinese[1]) == (True, True)
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_new_config_names_the_sandbox(workspace: Workspace, language: str) -> None:
+    """Alipay's sandbox is a comment of the account, as a `base_url` that only has to be switched on."""
+    workspace.backfill("--lang", language, "init", "new")
+    config = Path("new/backfill.toml").read_text("utf-8")
+    used = re.sub(r'base_url = "http://127\.0\.0\.1:8700"', "", config, count=1)
+    switched_on = tomllib.loads(
+        used.replace('# base_url = "https://openapi-sandbox', 'base_url = "https://openapi-sandbox')
+    )
+
+    assert switched_on["accounts"]["zhima"]["base_url"] == "https://openapi-sandbox.dl.alipaydev.com"
+
+
 @pytest.mark.parametrize(
     ("job", "rows", "succeeded"), [("orders", 13, 11), ("tasks", 10, 9), ("states", 14, 13), ("points", 10, 9)]
 )
