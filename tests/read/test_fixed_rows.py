@@ -39,7 +39,13 @@ def test_the_additions_of_the_report_are_removed(read: Read) -> None:
     assert rows[:4] == [
         Row(1, ("=1", "'x")),
         Row(2, ("\t-1", "''")),
-        BadRow(3, Fault("ragged", "2 cells where the header has 6"), ("1", "2\ufffd")),
+        BadRow(
+            3,
+            Fault(
+                "ragged", "2 cells where the header has 6", rule="does not have one cell for each column of the file"
+            ),
+            ("1", "2\ufffd"),
+        ),
         Row(4, ("'=2", "''a")),
     ]
     assert (rows[4].number, rows[4].cells) == (5, ("+1", '"2'))
