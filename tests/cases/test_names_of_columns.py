@@ -113,7 +113,7 @@ def test_names_are_found_without_regard_to_case_and_blanks(kind: str, player: Pl
     player.play([run("run orders", 0, [row(f"orders.{kind}", 1, "succeeded")], [sent])])
 
 
-def test_an_object_that_repeats_a_used_name_is_a_bad_row(player: Player) -> None:
+def test_an_object_with_a_used_name_twice_is_invalid(player: Player) -> None:
     """In JSON lines each object has its own names: a repeated one that a field uses makes only its row invalid."""
     rows = [json_line_of([*points(1, "10").items(), ("point_balance", "11")]), json_line_of([*points(2, "2").items()])]
     player.prepare(job("points", ["in.jsonl"]), {"in.jsonl": b"".join(rows)})
