@@ -12,7 +12,7 @@ from pipeline.errors import PipelineError, SourceError
 from pipeline.language import t
 from pipeline.model import CsvFormat, Row
 from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes, sha256_of
-from pipeline.read.fixed_rows import is_rows_to_fix
+from pipeline.read.fixed_rows import is_marked, is_rows_to_fix, may_have_marks
 from pipeline.read.number_text import number_text
 from pipeline.read.ports import ColumnUse
 from pipeline.read.text.decoder import UNREAD
@@ -90,7 +90,7 @@ class WorkbookReader:
         first = list(islice(lines, form.skip_lines + _HEADER_ROWS))
         filled = [(at, _names(texts)) for at, (_, texts) in enumerate(first) if any(texts)]
         for at, names in filled:
-            if is_rows_to_fix(names):
+            if is_rows_to_fix(names) or (first[at + 1 :] and is_marked(names, first[at + 1][1])):
                 return names, chain(first[at + 1 :], lines)
             number, texts = first[at]
             if number > form.skip_lines and not _is_comment(texts, form):
@@ -175,7 +175,7 @@ def _opened(
     chosen = names[0] if sheet is None or sheet not in names else sheet
     opened = workbook.get_sheet_by_name(chosen)
     # The sheet of a job's exports is not that of a `rows_to_fix` file.
-    if sheet not in (None, chosen) and not is_rows_to_fix([str(cell) for cell in next(opened.iter_rows(), [])]):
+    if sheet not in (None, chosen) and not may_have_marks([str(cell) for cell in next(opened.iter_rows(), [])]):
         raise SourceError(
             t(
                 "{file} has no sheet {sheet!r}; its sheets are {names}: change `sheet`",
