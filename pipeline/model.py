@@ -17,6 +17,8 @@ _ROW_LIMIT = re.compile(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 
 NULL_WORDS = ("\\N", "NULL", "null", "(NULL)", "None", "nan", "NaN", "NaT", "<NA>", "#N/A")
 """Default null values: the words of databases, Python and spreadsheets for "no value"."""
+INEXACT = "≈"
+"""The first character of a number that lost digits before it was read, as readers write it: `≈2.02354E+19`."""
 
 
 class Api(StrEnum):

@@ -21,7 +21,7 @@ _NOT_FOR_TERMINALS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _YEAR = r"(?:19|20|21)\d\d"
 _DAY = rf"(?:{_YEAR}[-/.年]\d{{1,2}}[-/.月]\d{{1,2}}日?|\d{{1,2}}[-/.]\d{{1,2}}[-/.]{_YEAR})"
 _CLOCK = r"\d{1,2}[:时]\d{1,2}(?:[:分](?:\d{1,2}秒?)?)?(?:[.,]\d{1,9})?(?: ?[AaPp][Mm])?"
-_OFFSET = r" ?(?:Z|UTC|GMT|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?)"
+_OFFSET = r" ?(?:Z|UTC|GMT|CST|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?(?: ?CST)?)(?:\[[A-Za-z]{1,16}/[A-Za-z_]{1,16}\])?"
 _DIGITS_OF_A_TIME = rf"{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?"
 _CURRENCY = r"[¥￥$]"
 
@@ -32,13 +32,14 @@ class Harmless(Enum):
 
     No id, key or phone number matches, because a swapped column may put one into any field.
 
-    - NUMBER: up to 7 digits in a row and 10 in all
-    - TIME: need not exist
+    - NUMBER: up to 7 digits in a row and 10 in all; or a decimal with up to 7 digits before the point
+    - TIME: need not exist; a zone may follow
     - WORD: letters only; words of 20 letters or more have one case
     """
 
     NUMBER = re.compile(
         rf"(?!(?:\D*\d){{11}})(?!.*\d{{8}})[+-]?{_CURRENCY}?[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d{{1,3}})?[%元]?"
+        rf"|[+-]?{_CURRENCY}?\d{{1,7}}\.\d+"
     )
     TIME = re.compile(rf"{_DAY}(?:[T ]*{_CLOCK})?(?:{_OFFSET})?|{_CLOCK}|{_DIGITS_OF_A_TIME}")
     WORD = re.compile(r"(?!(?=.*[a-z])(?=.*[A-Z]).{20})(?:[^\W\d_]|[_ -]){1,32}")

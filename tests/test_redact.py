@@ -7,7 +7,22 @@ from pipeline.redact import Harmless, Shown, shown, shown_row
 ANY = tuple(Harmless)
 
 
-@pytest.mark.parametrize("value", ["0", "12.345", "1,280.00", "-5", "￥18.00", "12.5元", "1.2E+05", "1280000.5", "5%"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0",
+        "12.345",
+        "1,280.00",
+        "-5",
+        "￥18.00",
+        "12.5元",
+        "1.2E+05",
+        "1280000.5",
+        "5%",
+        "0.30000000000000004",
+        "45981.4166666667",
+    ],
+)
 def test_a_number_is_shown(value: str) -> None:
     """An amount or a count identifies nobody, even if it is wrong."""
     assert shown(value, harmless=(Harmless.NUMBER,)) == Shown(value)
@@ -18,7 +33,7 @@ def test_a_number_is_shown(value: str) -> None:
     [
         "2025-13-45 10:00:00", "2025/11/20 7:45", "2025年11月20日 10时05分", "20.11.2025 10:00", "2025-11-20",
         "2025-11-20T10:00:00.123456+08:00", "2025-11-20 10:00:00 UTC", "20251120100000", "20251120", "10:00",
-        "11/20/2025 7:45:00 PM",
+        "11/20/2025 7:45:00 PM", "2025-11-20T10:00:00+08:00[Asia/Shanghai]", "2025-11-20 10:00:00 CST",
     ],
 )  # fmt: skip
 def test_a_time_is_shown(value: str) -> None:

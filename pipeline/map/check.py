@@ -11,7 +11,7 @@ from pipeline.map.fields import APIS_OF_EXPORT, FieldKind, field_of
 from pipeline.map.rules import UNITS, MappingRules
 from pipeline.map.values.time_forms import form_fault
 from pipeline.model import Export, Invalid, Row
-from pipeline.tables.text_columns import is_blank
+from pipeline.tables.text_columns import is_blank, trimmed
 
 
 def check_rules(rules: MappingRules) -> list[str]:
@@ -43,9 +43,20 @@ def _contradictions(rules: MappingRules) -> Iterator[str]:
         yield from (
             t("{table}: {name} is empty", table=table, name=name) for name, text in texts.items() if not text.strip()
         )
+    yield from _word_faults(rules)
+
+
+def _word_faults(rules: MappingRules) -> Iterator[str]:
+    """Yield the faults of words that no cell can have."""
     for name, words in rules.values.items():
         if any(map(is_blank, words)):
             yield t("values: a word of {name} is blank; use defaults for empty cells", name=name)
+        for word in sorted(rules.null_values.intersection(map(trimmed, words))):
+            yield t(
+                'values: "{word}" of {name} is a null value; use defaults, or other csv.null_values',
+                word=word,
+                name=name,
+            )
 
 
 def _unit_faults(export: Export, name: str, unit: str) -> Iterator[str]:

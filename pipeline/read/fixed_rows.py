@@ -25,10 +25,21 @@ def is_rows_to_fix(header: Sequence[str]) -> bool:
     """
     Return whether a header is that of a `rows_to_fix` file, from which a person may have removed columns.
 
-    Without a column of the export it is an ordinary file, which lacks the columns of the job.
+    Without a column of the export it is an ordinary file, which lacks the columns of the job. With `_row` as the only
+    one of our columns it may be an ordinary file too: see `may_have_marks`.
     """
     own = set(OWN_COLUMNS).intersection(header)
     return len(own) < len(set(header)) and (own.issuperset(_FAULT) or (_MARK in own and len(own) > 1))
+
+
+def may_have_marks(header: Sequence[str]) -> bool:
+    """Return whether the rows of a file may name their origins."""
+    return _MARK in header
+
+
+def is_marked(header: Sequence[str], first: Sequence[str | None]) -> bool:
+    """Return whether a row after this header names its origin."""
+    return _MARK in header and RowMark.read(first[header.index(_MARK)] or "") is not None
 
 
 def format_of(head: bytes, form: CsvFormat) -> CsvFormat:
@@ -37,8 +48,10 @@ def format_of(head: bytes, form: CsvFormat) -> CsvFormat:
     # The names of our columns are ASCII, which has the same bytes in every other encoding.
     text = head.decode("utf-16", "replace") if is_utf_16 else head.removeprefix(codecs.BOM_UTF8).decode("latin-1")
     line = text.partition("\n")[0]
+    has_marks = RowMark.find(text) is not None
     for delimiter in _DELIMITERS:
-        if is_rows_to_fix([cell.strip().strip('"') for cell in line.split(delimiter)]):
+        header = [cell.strip().strip('"') for cell in line.split(delimiter)]
+        if is_rows_to_fix(header) or (has_marks and len(header) > 1 and may_have_marks(header)):
             return CsvFormat(delimiter=delimiter, null_values=form.null_values)
     return form
 
@@ -48,17 +61,20 @@ class FixedRows:
     The rows of a `rows_to_fix` file with the columns of the export.
 
     `columns` are those of the export. The report's own columns are removed, and apostrophes that guard against
-    formulas.
+    formulas. A file that has only `_row` of them keeps it, because it may be an ordinary file.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
-        self._kept = [at for at, name in enumerate(columns) if name not in OWN_COLUMNS]
-        self._dropped = [at for at, name in enumerate(columns) if name in OWN_COLUMNS]
+        own = OWN_COLUMNS if is_rows_to_fix(columns) else ()
+        self._kept = [at for at, name in enumerate(columns) if name not in own]
+        self._dropped = [at for at, name in enumerate(columns) if name in own]
         self._mark = columns.index(_MARK) if _MARK in columns else None
         self.columns = tuple(unguarded(columns[at]) for at in self._kept)
 
     def restored(self, chunk: Chunk) -> Chunk:
         """Return the rows of the export; `marks` name the rows that they fix."""
+        if not (self._dropped or self._has_marks(chunk)):
+            return chunk
         texts = tuple(_without_guards(chunk.texts[at]) for at in self._kept)
         bad = {at: self._bad_row(row) for at, row in chunk.bad.items()}
         marks: list[str | None] = [None] * len(chunk) if self._mark is None else listed(chunk.texts[self._mark])
@@ -68,6 +84,10 @@ class FixedRows:
             marks[at] = str(mark) if mark else None
         taken = Chunk(self.columns, chunk.first, texts, bad, chunk.file_lines, column_of(marks))
         return replace(taken, bad=bad | _not_fixed(taken))
+
+    def _has_marks(self, chunk: Chunk) -> bool:
+        marks = [] if self._mark is None else listed(chunk.texts[self._mark])
+        return any(RowMark.read(text) for text in marks if text)
 
     def _bad_row(self, row: BadRow) -> BadRow:
         """Return a bad row without the report's columns. If one of these holds U+FFFD, the last cell gets it."""

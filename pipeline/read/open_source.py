@@ -45,7 +45,7 @@ def open_source(
         case FileKind.PARQUET:
             reader = ParquetReader(file, int96=int96, uses=uses, chunk_rows=chunk_rows)
         case FileKind.WORKBOOK:
-            reader = WorkbookReader(file, sheet, csv, chunk_rows=chunk_rows)
+            reader = WorkbookReader(file, sheet, csv, uses=uses, chunk_rows=chunk_rows)
         case FileKind.JSON_LINES:
             reader = JsonLinesReader(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
         case FileKind.CSV:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.errors import SourceError
 from pipeline.language import t
 from pipeline.read.files.source_file import SourceFile, verify_unchanged
-from pipeline.read.fixed_rows import FixedRows, is_rows_to_fix
+from pipeline.read.fixed_rows import FixedRows, is_rows_to_fix, may_have_marks
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.text_columns import cells_of, first_letters, is_blank, repeated
 
@@ -81,7 +81,8 @@ class Source:
         partitions = {name: value for name, value in file.partitions.items() if name not in reader.columns}
         self._values = tuple(partitions.values())
         self._columns = (*reader.columns, *partitions)
-        self._fixed = FixedRows(self._columns) if is_rows_to_fix(self._columns) else None
+        has_fixes = is_rows_to_fix(self._columns) or may_have_marks(self._columns)
+        self._fixed = FixedRows(self._columns) if has_fixes else None
         self.columns = self._fixed.columns if self._fixed else self._columns
 
     @property

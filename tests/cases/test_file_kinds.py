@@ -140,6 +140,22 @@ def test_lines_above_the_header_are_reported(
     )
 
 
+def test_rows_above_the_header_of_a_sheet_are_reported(player: Player) -> None:
+    """As in CSV: the message names the row of the sheet and the setting, and with it the rows are sent."""
+    sheet = [[text("任务报表")], [], list(map(text, task(1))), [text(value) for value in task(1).values()]]
+    jobs = job("tasks", ["in.xlsx"]) + job(
+        "tasks", ["in.xlsx"], name="fixed", more="[jobs.fixed.csv]\nskip_lines = 2\n"
+    )
+    player.prepare(jobs, {"in.xlsx": xlsx({"S": sheet})})
+
+    player.play(
+        [
+            refused("tasks", "in.xlsx: .* row 3", "csv.skip_lines = 2"),
+            run("run fixed", 0, [row("in.xlsx", 1, "succeeded")], [{"out_biz_no": "K1"}]),
+        ]
+    )
+
+
 def test_a_delimiter_that_cannot_be_detected_is_reported(player: Player) -> None:
     """If blanks seem to be the delimiter but are in values too, the message says so."""
     data = csv_of([points(1, 10)]).replace(",", " ") + "B001 card tpl 1 o 1 2\n"

@@ -1,6 +1,7 @@
 """Variants of the case `columns-of-one-name`, and names that differ from those in the job."""
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,13 @@ def csv_line_of(columns: Sequence[tuple[str, Any]]) -> bytes:
     return f"{','.join(name for name, _ in columns)}\n{','.join(value for _, value in columns)}\n".encode()
 
 
+def json_line_of(columns: Sequence[tuple[str, Any]]) -> bytes:
+    """Return one row, as an object that may repeat a name."""
+    pairs = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in columns)
+    return f"{{{', '.join(pairs)}}}\n".encode()
+
+
+WRITTEN = {"csv": csv_line_of, "jsonl": json_line_of, "parquet": parquet}
 TWICE = [("备注", "x"), ("备注", "y"), ("", "z"), ("", "")]
 
 
@@ -49,13 +57,13 @@ TWICE = [("备注", "x"), ("备注", "y"), ("", "z"), ("", "")]
         ),
     ],
 )
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", list(WRITTEN))
 def test_columns_of_one_name_that_no_field_uses_are_read(
     kind: str, export: str, columns: Mapping[str, str], more: str, sent: Mapping[str, Any], player: Player
 ) -> None:
     """Repeated and empty names do no harm if no field uses them."""
     extra = [*TWICE, ("partner_id", "a"), ("partner_id", "b")] if export == "tasks" else TWICE
-    name, content = f"{export}.{kind}", (csv_line_of if kind == "csv" else parquet)([*columns.items(), *extra])
+    name, content = f"{export}.{kind}", WRITTEN[kind]([*columns.items(), *extra])
     player.prepare(job(export, [name], more=more), {name: content})
 
     player.play([run(f"run {export}", 0, [row(name, 1, "succeeded")], [sent])])
@@ -86,7 +94,7 @@ def test_columns_of_one_name_that_are_used_are_refused(
 ) -> None:
     """The message names the column and its field, and nothing is sent."""
     name = f"points.{kind}"
-    content = (csv_line_of if kind == "csv" else parquet)([*points(1, "10").items(), *extra])
+    content = WRITTEN[kind]([*points(1, "10").items(), *extra])
     player.prepare(job("points", [name], more=more), {name: content})
 
     player.play([run("run points", 2, sent=[], says=[name, says])])
@@ -97,12 +105,21 @@ def test_names_are_found_without_regard_to_case_and_blanks(kind: str, player: Pl
     """Marks and blanks around a name, and its case, do not matter if only one column matches."""
     spelled = {"out_biz_no": "\ufeff订单号 ", "user_id": " User_ID", "trade_amount": "TRADE_AMOUNT\u200b"}
     columns = [(spelled.get(name, name), value) for name, value in order(1).items()]
-    content = (csv_line_of if kind == "csv" else parquet)(columns)
+    content = WRITTEN[kind](columns)
     more = '[jobs.orders.columns]\nout_biz_no = "订单号"\n'
     player.prepare(job("orders", [f"orders.{kind}"], more=more), {f"orders.{kind}": content})
     sent = {"out_biz_no": "D1", "user_id": "2088000000000001", "amount_type_data": {"trade_info": {"amount": "1.00"}}}
 
     player.play([run("run orders", 0, [row(f"orders.{kind}", 1, "succeeded")], [sent])])
+
+
+def test_an_object_with_a_used_name_twice_is_invalid(player: Player) -> None:
+    """In JSON lines each object has its own names: a repeated one that a field uses makes only its row invalid."""
+    rows = [json_line_of([*points(1, "10").items(), ("point_balance", "11")]), json_line_of([*points(2, "2").items()])]
+    player.prepare(job("points", ["in.jsonl"]), {"in.jsonl": b"".join(rows)})
+
+    wanted = [row("in.jsonl", 1, "invalid", "not_decodable", "point_balance twice"), row("in.jsonl", 2, "succeeded")]
+    player.play([run("run points", 3, wanted, [{"point_balance": 2}])])
 
 
 def test_rows_to_fix_may_have_columns_of_one_name(player: Player) -> None:

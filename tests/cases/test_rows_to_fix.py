@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from tests.cases.inputs import csv_of, job, order, points, row, run, state, task
 from tests.cases.player import Player
+from tests.read.workbooks import text, xlsx
 
 CARD = "00048901234567890123"
+AS_WRITTEN = {"delimiter": ",", "encoding": "utf-8-sig"}
 
 
 @pytest.mark.parametrize(
@@ -88,3 +91,37 @@ def test_an_id_that_a_spreadsheet_rounded_is_refused(
 
     player.play([run(f"run {export} again.csv", 0, [row("again.csv", 1, "succeeded")])])
     assert one[field] not in ("", changes[field])
+
+
+def test_the_sheet_of_a_job_is_not_that_of_its_fixed_rows(player: Player) -> None:
+    """A job that names the sheet of its exports takes back `rows_to_fix.xlsx`, and refuses any other workbook."""
+    cells = [list(map(text, task(1))), [text(value) for value in task(1, biz_time="x").values()]]
+    files = {"in.xlsx": xlsx({"明细": cells}), "other.xlsx": xlsx({"S": cells})}
+    player.prepare(job("tasks", ["in.xlsx"], more='sheet = "明细"'), files)
+    player.play(
+        [
+            run("run tasks other.xlsx", 2, sent=[], says=["other.xlsx has no sheet"]),
+            run("run tasks", 3, [row("in.xlsx", 1, "invalid")], []),
+        ]
+    )
+    report = max(player.folder.glob("reports/*"))
+    with (
+        zipfile.ZipFile(report / "rows_to_fix.xlsx") as before,
+        zipfile.ZipFile(player.folder / "f.xlsx", "w") as after,
+    ):
+        for name in before.namelist():
+            after.writestr(name, before.read(name).replace(b">x<", b">2025-11-20 10:00:00<"))
+
+    player.play([run("run tasks f.xlsx", 0, [row("f.xlsx", 1, "succeeded")], [{"out_biz_no": "K1"}])])
+
+
+def test_zeros_of_a_float_may_be_taken_off_an_id(player: Player) -> None:
+    """An id like `123.0` may be fixed to 123: that is no rounding, if a float holds all of its digits."""
+    one = order(1, out_biz_no="20251120001.0", trade_no="2025112000100000001.0")
+    player.prepare(job("orders", ["in.csv"]), {"in.csv": csv_of([one])})
+    player.play([run("run orders", 3, [row("in.csv", 1, "invalid", "id_rounded")], [])])
+
+    resaved(player, {"out_biz_no": "20251120001", "trade_no": "2025112000100000000"}, "a.csv", **AS_WRITTEN)
+    player.play([run("run orders a.csv", 3, [row("a.csv", 1, "invalid", "id_rounded", "trade_no")], [])])
+    resaved(player, {"out_biz_no": "20251120001", "trade_no": "T1"}, "b.csv", **AS_WRITTEN)
+    player.play([run("run orders b.csv", 0, [row("b.csv", 1, "succeeded")], [{"out_biz_no": "20251120001"}])])

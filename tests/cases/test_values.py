@@ -11,6 +11,7 @@ import pytest
 
 from tests.cases.inputs import agreement, csv_of, job, order, parquet_of, points, row, run, state, task
 from tests.cases.player import Player
+from tests.read.workbooks import number, text, xlsx
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -70,6 +71,22 @@ def test_codes_that_look_rounded_are_sent_if_the_job_allows_it(player: Player, c
     sent = [{"amount_type_data": {"trade_info": {"trade_no": code}}}]
 
     play(player, "orders", rows, [SENT], sent, more='suspicious_ids = "send"')
+
+
+@pytest.mark.parametrize("more", ["", 'suspicious_ids = "send"'], ids=["usual", "send"])
+def test_a_cell_that_lost_digits_is_never_sent(player: Player, more: str) -> None:
+    """A numeric cell with more than 15 digits has no id in it, so no setting sends it."""
+    rows = [points(1, "1"), points(2, "2")]
+    cells = [[text(str(value)) for value in each.values()] for each in rows]
+    cells[0][3] = number("489012345678901234")
+    cells[1][3] = number("489012345678901.0")
+    player.prepare(job("points", ["in.xlsx"], more=more), {"in.xlsx": xlsx({"S": [list(map(text, rows[0])), *cells]})})
+
+    wanted = [
+        row("in.xlsx", 1, "invalid", "id_rounded", "export the column as text"),
+        row("in.xlsx", 2, "succeeded"),
+    ]
+    player.play([run("run points", 3, wanted, [{"user_card_code": "489012345678901", "point_balance": 2}])])
 
 
 @pytest.mark.parametrize(
@@ -314,6 +331,13 @@ def test_a_zone_whose_sign_is_reversed(player: Player) -> None:
             id="a float that is exact",
         ),
         pytest.param(
+            "orders",
+            [order(1, trade_amount=12.34)],
+            {"trade_amount": pa.float32()},
+            [{"amount_type_data": {"trade_info": {"amount": "12.34"}}}],
+            id="a short float",
+        ),
+        pytest.param(
             "points",
             [points(1, 1000.0)],
             {"point_balance": pa.float64()},
@@ -344,6 +368,18 @@ def test_whole_numbers_in_decimals(
     player.prepare(job(export, [name]), {name: parquet_of(rows, types)})
 
     player.play([run(f"run {export}", 0, [row(name, 1, "succeeded")], sent)])
+
+
+def test_a_short_float_that_may_have_lost_cents_is_refused(player: Player) -> None:
+    """From 131072 yuan on a float of 32 bits does not tell all cents apart, so such an amount is not sent."""
+    rows = [order(1, trade_amount=167772.17), order(2, trade_amount=167772.5)]
+    player.prepare(job("orders", ["in.parquet"]), {"in.parquet": parquet_of(rows, {"trade_amount": pa.float32()})})
+
+    wanted = [
+        row("in.parquet", 1, "invalid", "field_invalid", r"167772\.171875.*at most two decimals"),
+        row("in.parquet", 2, "succeeded"),
+    ]
+    player.play([run("run orders", 3, wanted, [{"amount_type_data": {"trade_info": {"amount": "167772.50"}}}])])
 
 
 def test_numbers_as_spreadsheets_show_them(player: Player) -> None:

@@ -44,7 +44,7 @@ def texts_of(data: object, folder: Path) -> tuple[tuple[str, ...], list[tuple[st
     [
         pytest.param(pd.Series([0.1 + 0.2, 12.5, 18.0, float("nan")]), ["0.30000000000000004", "12.5", "18", None],
                      id="floats show a digit too many"),
-        pytest.param(pd.Series([12345678901234567.0, 123.0]), ["1.2345678901234568E+16", "123"],
+        pytest.param(pd.Series([12345678901234567.0, 123.0]), ["≈1.2345678901234568E+16", "123"],
                      id="a float id of 17 digits is rounded"),
         pytest.param(pd.Series([1, None], dtype="Int64"), ["1", None], id="nullable whole numbers"),
         pytest.param(pd.Series([20888888888888888, 7]), ["20888888888888888", "7"], id="whole numbers"),

@@ -38,13 +38,14 @@ def test_minimal_rules_are_valid(rules: Rules, export: Export) -> None:
             {
                 "constants": {"partner_id": "2088000000000000", "task_name": "签到"},
                 "defaults": {"partner_id": "2088000000000001", "user_id": " "},
-                "values": {"task_name": {"a": "b"}, "biz_action": {"\u3000": "ORDER_PAID"}},
+                "values": {"task_name": {"a": "b"}, "biz_action": {"\u3000": "ORDER_PAID", " NULL": "ORDER_REFUND"}},
             },
             [
                 "partner_id has both a default and a constant; keep one of them",
                 "task_name has both values and a constant; keep one of them",
                 "defaults: user_id is empty",
                 "values: a word of biz_action is blank; use defaults for empty cells",
+                'values: "NULL" of biz_action is a null value; use defaults, or other csv.null_values',
             ],
             id="words-that-can-not-be",
         ),
@@ -105,8 +106,8 @@ def test_minimal_rules_are_valid(rules: Rules, export: Export) -> None:
             Export.ORDERS,
             {"constants": {"partner_id": "2.088E+15"}},
             [
-                'constants: partner_id (a constant) "2***5" (9 characters) is in scientific notation, or a '
-                "workbook's number of over 15 digits, so digits may be lost: export the column as text; "
+                'constants: partner_id (a constant) "2***5" (9 characters) is in scientific notation, so '
+                "digits may be lost: export the column as text; "
                 'if codes really look like this, set suspicious_ids = "send" in the job'
             ],
             id="rounded-constant",

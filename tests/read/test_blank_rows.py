@@ -47,7 +47,9 @@ def test_a_blank_record_is_no_row(read: Read, line: str, bounds: Bounds) -> None
 @pytest.mark.parametrize("bounds", [pytest.param(BLOCKS, id="blocks"), pytest.param(RECORDS, id="records")])
 def test_a_record_of_another_width_that_holds_anything_is_a_bad_row(read: Read, bounds: Bounds) -> None:
     """A filled record with too few or too many cells is a bad row with its own number, also after blank records."""
-    ragged = Fault("ragged", "2 cells where the header has 3")
+    ragged = Fault(
+        "ragged", "2 cells where the header has 3", rule="does not have one cell for each column of the file"
+    )
 
     _, rows = read(b"a,b,c\n,,\n1,\n,,,\n,,2\n", bounds=bounds)
 

@@ -10,6 +10,7 @@ import pytest
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read import SourceFile, open_source
 from pipeline.tables.row_mark import RowMark
+from tests.read.workbooks import text, xlsx
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 Write = Callable[..., SourceFile]
@@ -39,7 +40,13 @@ def test_the_additions_of_the_report_are_removed(read: Read) -> None:
     assert rows[:4] == [
         Row(1, ("=1", "'x")),
         Row(2, ("\t-1", "''")),
-        BadRow(3, Fault("ragged", "2 cells where the header has 6"), ("1", "2\ufffd")),
+        BadRow(
+            3,
+            Fault(
+                "ragged", "2 cells where the header has 6", rule="does not have one cell for each column of the file"
+            ),
+            ("1", "2\ufffd"),
+        ),
         Row(4, ("'=2", "''a")),
     ]
     assert (rows[4].number, rows[4].cells) == (5, ("+1", '"2'))
@@ -62,6 +69,7 @@ HEADER = "a,b,_row,_status,_code,_message"
         pytest.param(f'"a";"b";"_row";"_code"\n"单";"1,5";"{ONE}";"x"\n'.encode(), id="quotes"),
         pytest.param(f'_code;_message;_row;b;_status;a\n;;{ONE};1,5;;单\n'.encode(), id="columns in another order"),
         pytest.param(f"_row;a;_message;b\n{ONE};单;;1,5\n".encode(), id="columns of ours left out"),
+        pytest.param(f"_row;a;b\n{ONE};单;1,5\n".encode(), id="all but the mark left out"),
     ],
 )  # fmt: skip
 def test_the_file_is_read_by_its_own_format(write: Write, data: bytes) -> None:
@@ -81,6 +89,24 @@ def test_rows_without_a_mark_have_none(write: Write) -> None:
         (("a",), [Row(1, ("1",))], [None]),
         (("a",), [Row(1, ("1",)), Row(2, ("2",)), Row(3, ("3",))], [ONE, None, "8"]),
     )
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.xlsx"])
+def test_a_column_of_this_name_in_an_export_is_read(write: Write, name: str) -> None:
+    """An export may have a column `_row` of its own: it is read in the job's format, and as it is."""
+    cells = [[text("x"), text("_row")], [text("'=1"), text("7")]]
+    data = xlsx({"S": cells}) if name == "o.xlsx" else "x|_row\n'=1|7\n".encode("utf-16")
+
+    assert taken_back(write(data, name)) == (("x", "_row"), [Row(1, ("'=1", "7"))], [])
+
+
+def test_the_mark_alone_is_found_in_a_sheet(write: Write) -> None:
+    """A sheet with the mark as its only column of ours is `rows_to_fix`, whatever sheet and rows the job reads."""
+    file = write(xlsx({"rows": [[text("_row"), text("a")], [text(ONE), text("'=1")]]}), "o.xlsx")
+    with open_source(file, CsvFormat(skip_lines=3), sheet="明细") as source:
+        (chunk,) = source
+
+    assert (chunk.rows, chunk.marks and chunk.marks.to_pylist()) == ([Row(1, (ONE, "=1"))], [ONE])
 
 
 def test_a_broken_record_keeps_its_mark(write: Write) -> None:

@@ -18,7 +18,7 @@ from pipeline.map.fields import Field, FieldKind
 from pipeline.map.rules import MappingRules
 from pipeline.map.values.constraints import Schema, is_implied
 from pipeline.map.values.conversion import Convert
-from pipeline.map.values.ids import ROUNDED_ID, SCIENTIFIC
+from pipeline.map.values.ids import LOST, ROUNDED_ID, SCIENTIFIC
 from pipeline.map.values.plain_texts import Mask, PlainTexts, either, mask
 from pipeline.map.values.times import has_one_offset
 from pipeline.tables.text_columns import Column, column_of, joined, pc
@@ -35,6 +35,7 @@ _TIMES = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:Z|[+-][0
 _LONGEST_PART = 256
 _MOST_MINUTES = 1 << 16  # converted minutes that are kept
 _ROUNDED = {FieldKind.ID: ROUNDED_ID, FieldKind.PART: SCIENTIFIC}
+_LOST = dict.fromkeys(_ROUNDED, LOST)
 _UNREAD = "\ufffd"
 
 
@@ -92,7 +93,7 @@ def _text_reader(kind: FieldKind, rule: Schema, rules: MappingRules) -> ColumnRe
     if not PlainTexts.knows(rule, rules.charset):
         return None
     bound = rule if "maxLength" in rule else {**rule, "maxLength": _LONGEST_PART}
-    rounded = None if rules.sends_suspicious_ids else _ROUNDED.get(kind)
+    rounded = (_LOST if rules.sends_suspicious_ids else _ROUNDED).get(kind)
     return _Text(bound, PlainTexts(bound, rules.charset, is_id=kind is FieldKind.ID, rounded=rounded))
 
 

@@ -135,7 +135,10 @@ def find_sources(rules: MappingRules, columns: Sequence[str]) -> FieldSources:
         nulls=rules.null_values,
         bare=frozenset(name for name in found.fields if is_bare(field_of(rules.export, name))),
         words={name: words_of(meanings) for name, meanings in rules.values.items()},
-        filter=Filter(tuple((at, frozenset(map(trimmed, rules.filter[name]))) for name, at in found.filter.items())),
+        filter=Filter(
+            tuple((at, frozenset(map(trimmed, rules.filter[name]))) for name, at in found.filter.items()),
+            rules.null_values,
+        ),
     )
 
 

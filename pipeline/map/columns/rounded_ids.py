@@ -9,7 +9,7 @@ from pipeline.language import t
 from pipeline.map.columns.field_sources import FieldSources, find_sources
 from pipeline.map.fields import field_of
 from pipeline.map.rules import MappingRules
-from pipeline.model import Fault
+from pipeline.model import INEXACT, Fault
 from pipeline.redact import masked, shown_heading
 
 ID_ROUNDED = "id_rounded"
@@ -19,6 +19,7 @@ _ENDS_OF_IDS = ("_no", "_id", "_code", "openid")
 _GUARDS = re.compile(r"""^=\s*"(.*)"$|^['`](.*)$""", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,128}(?:[.,][0-9]{0,128})?(?:[eE][+-]?[0-9]{1,3})?")
 _IN_THOUSANDS = re.compile(r"[0-9]{1,3}(?:([,. '’\u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})+(?:[.,]0*)?")
+_FLOAT = re.compile(r"([0-9]{1,15})\.0+")
 _TOO_NARROW = re.compile(r"#{2,}")
 # A spreadsheet keeps 15 digits; a program that uses floats keeps up to 17.
 _KEPT_DIGITS = (15, 16, 17)
@@ -90,7 +91,7 @@ def is_rounded(was: str, now: str) -> bool:
     - `###`, for a column that is too narrow.
     """
     was, now = _bare(was), _bare(now)
-    if was == now:
+    if now in (was, _without_zeros(was)):
         return False
     if _TOO_NARROW.fullmatch(now):
         return True
@@ -101,9 +102,15 @@ def is_rounded(was: str, now: str) -> bool:
 
 
 def _bare(text: str) -> str:
-    text = text.strip()
+    text = text.strip().removeprefix(INEXACT)
     found = _GUARDS.match(text)
     return text if found is None else (found[1] or found[2] or "").strip()
+
+
+def _without_zeros(text: str) -> str:
+    """Return an id like `123.0` as the whole number that it was, if a float holds all of its digits."""
+    found = _FLOAT.fullmatch(text)
+    return found[1] if found else text
 
 
 def _number(text: str) -> Decimal | None:

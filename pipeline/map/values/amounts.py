@@ -14,7 +14,8 @@ _MOST_DIGITS = 19
 
 def from_yuan(text: str) -> str:
     """Return an amount in yuan with two decimals: `3.5`, `￥3.50` and `3.5000` give `3.50`. Raises Unreadable."""
-    match = _YUAN.fullmatch(text)
+    # Oracle writes 0.5 as .5.
+    match = _YUAN.fullmatch(f"0{text}" if text.startswith(".") else text)
     cents = (match[2] or "").rstrip("0") if match else ""
     if match is None or len(cents) > 2:
         refuse_confusable_number(text)

@@ -12,8 +12,11 @@ from pipeline.language import t
 from pipeline.map.faults import Unreadable
 from pipeline.tables.text_columns import WHITE_SPACE
 
-INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-"""Soft hyphen, zero-width characters, direction marks and BOM, as a class of a regular expression."""
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+"""Characters that Unicode ignores by default, as a class of a regular expression: zero width, direction marks, BOM."""
 FULL_WIDTH = "\uff10-\uff19\uff21-\uff3a\uff41-\uff5a"
 """The full-width digits and letters, as a class of a regular expression."""
 TEXT_PREFIXES = "'`="

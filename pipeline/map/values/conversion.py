@@ -11,8 +11,7 @@ from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Field, FieldKind
 from pipeline.map.rules import MappingRules
 from pipeline.map.values.amounts import from_fen, from_yuan, whole_number
-from pipeline.map.values.cells import refuse_confusable
-from pipeline.map.values.ids import read_id, refuse_scientific
+from pipeline.map.values.ids import read_id, read_suspicious_id, refuse_lost, refuse_scientific
 from pipeline.map.values.times import TimeReader
 
 Convert = Callable[[str], Any]
@@ -28,8 +27,8 @@ def conversion(field: Field, rules: MappingRules) -> Convert | None:
     times = TimeReader(rules.timezone, rules.formats.get(field.name, ()), rules.now)
     readers: Mapping[FieldKind, Convert | None] = {
         FieldKind.TEXT: None,
-        FieldKind.ID: refuse_confusable if rules.sends_suspicious_ids else read_id,
-        FieldKind.PART: None if rules.sends_suspicious_ids else refuse_scientific,
+        FieldKind.ID: read_suspicious_id if rules.sends_suspicious_ids else read_id,
+        FieldKind.PART: refuse_lost if rules.sends_suspicious_ids else refuse_scientific,
         FieldKind.AMOUNT: read_amount,
         FieldKind.TIME: times.beijing_time,
         FieldKind.INSTANT: times.utc_instant,

@@ -1,7 +1,7 @@
 """The forms of times in exports: the built-in ones, and those that a job names."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -24,6 +24,8 @@ _BUILT_IN = (re.compile(rf"{_DATE}[ T]{_CLOCK}{_OFFSET}"), re.compile(_COMPACT +
 _NUMBER = re.compile(r"([0-9]{1,14})(?:\.([0-9]+))?")
 _AT_UTC = timedelta(0)
 _UNIX_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, as its offset says
+# 1973 in milliseconds, the year 5138 in seconds.
+_FEWEST_MILLISECONDS = 10**11
 # Spreadsheets count 29 February 1900, which did not exist, so from day 61 on days count from here.
 _SPREADSHEET_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - in the job's zone
 _SPREADSHEET_DAYS = range(61, 2_958_466)
@@ -64,6 +66,12 @@ def _since_1970(text: str, *, places: int) -> Written | None:
     return _UNIX_EPOCH + timedelta(microseconds=microseconds), _AT_UTC
 
 
+def _since_1970_by_size(text: str) -> Written | None:
+    """Read seconds, or milliseconds if the number is too large for seconds."""
+    match = _NUMBER.fullmatch(text)
+    return match and _since_1970(text, places=3 if int(match[1]) >= _FEWEST_MILLISECONDS else 6)
+
+
 def _days(text: str) -> Written | None:
     match = _NUMBER.fullmatch(text)
     if match is None or int(match[1]) not in _SPREADSHEET_DAYS:
@@ -79,6 +87,18 @@ NUMBERS: Mapping[str, TimeForm] = {
     "excel_serial": _days,
 }
 """The forms of times as numbers, by the names that a job uses."""
+
+_EPOCHS = {"epoch_s", "epoch_ms"}
+
+
+def named_forms(names: Sequence[str]) -> tuple[TimeForm, ...]:
+    """Return the forms that a job names. If it names seconds and milliseconds, the size of a number decides."""
+    have_both = _EPOCHS.issubset(names)
+    return tuple(
+        _since_1970_by_size if have_both and name in _EPOCHS else NUMBERS.get(name) or partial(of_strptime, name)
+        for name in names
+    )
+
 
 # The likely meaning of a number, by its digits before the point.
 _MEANINGS = {

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from pipeline.language import t
 from pipeline.map.faults import OUT_OF_RANGE, Unreadable
 from pipeline.map.values.cells import refuse_confusable_number
-from pipeline.map.values.time_forms import NUMBERS, built_in, number_hint, of_strptime
+from pipeline.map.values.time_forms import built_in, named_forms, number_hint
 
 _BEIJING = timedelta(hours=8)
 _AT_UTC = timedelta(0)
@@ -29,7 +29,7 @@ class TimeReader:
 
     def __init__(self, zone: ZoneInfo, formats: Sequence[str] = (), now: datetime | None = None) -> None:
         self._zone = zone
-        self._forms = (*(NUMBERS.get(form) or partial(of_strptime, form) for form in formats), built_in)
+        self._forms = (*named_forms(formats), built_in)
         self._earliest = self._moment(_EARLIEST, None)
         self._latest = (now + _FUTURE_TOLERANCE).astimezone(UTC).replace(tzinfo=None) if now else _LATEST
 

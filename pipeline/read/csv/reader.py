@@ -168,7 +168,9 @@ class CsvReader:
             elif not all(map(is_blank, record)):
                 found = counted(len(record), "1 cell", "{count} cells")
                 fault = Fault(
-                    "ragged", t("{found} where the header has {columns}", found=found, columns=len(self.columns))
+                    "ragged",
+                    t("{found} where the header has {columns}", found=found, columns=len(self.columns)),
+                    rule=t("does not have one cell for each column of the file"),
                 )
                 bad[at] = BadRow(at + 1, fault, self._fitted(record))
         return bad

@@ -59,8 +59,8 @@ def check_no_lake(matches: Matches, exists: Exists) -> None:
             if exists(f"{folder}/{mark}"):
                 raise SourceError(
                     t(
-                        "{folder} is a {kind} table, and its log decides which files count; export its rows as Parquet "
-                        "or CSV, and name those files",
+                        "{folder} is a table of {kind}, and its log decides which files count; export its rows as "
+                        "Parquet or CSV, and name those files",
                         folder=folder,
                         kind=kind,
                     )

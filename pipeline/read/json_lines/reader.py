@@ -1,6 +1,6 @@
 """The reader of a file of JSON lines."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import closing
 from itertools import chain
 
@@ -49,6 +49,7 @@ class JsonLinesReader:
         try:
             self._text = self._text_of(self._bytes, form.encoding)
             self.columns = self._names(form.encoding)
+            self._used = self._used_of(self.columns)
         except BaseException:
             self.close()
             raise
@@ -112,8 +113,12 @@ class JsonLinesReader:
             )
         return tuple(names)
 
+    def _used_of(self, names: Iterable[str]) -> Set[str]:
+        """Return the names that the job uses."""
+        return {name for name in names if self._uses.used((name,))}
+
     def _first_gb18030_line(self) -> int | None:
-        used = {name for name in self._names(UTF_8) if self._uses.used((name,))}
+        used = self._used_of(self._names(UTF_8))
         with closing(self._bytes.again()) as again:
             for number, line in chain.from_iterable(self._lines(self._text_of(again, UTF_8))):
                 if any(is_likely_gb18030(text or "") for name, text in _found_in(line).items() if name in used):
@@ -129,9 +134,10 @@ class JsonLinesReader:
                 ),
             )
         try:
-            found = values_in(line.replace(UNDECODABLE, UNREAD))
+            found = values_in(line.replace(UNDECODABLE, UNREAD), self._used)
         except NotAnObject as error:
-            return BadRow(number, Fault("not_decodable", t("the line is no JSON object: {error}", error=error)))
+            message = t("the line is no JSON object: {error}", error=error)
+            return BadRow(number, Fault("not_decodable", message, rule=t("is no JSON object")))
         fault = self._fault(line, found)
         if fault is None:
             return Row(number, self._cells(found))

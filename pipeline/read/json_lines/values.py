@@ -2,27 +2,35 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import orjson
 
 from pipeline.language import t
+from pipeline.redact import shown_heading
 
 _BETWEEN = re.compile(r"[ \t\n\r]*[:,]?[ \t\n\r]*")
 
 
 class NotAnObject(ValueError):
-    """A line is not a JSON object, or an object with a repeated name."""
+    """A line is not a JSON object, or it repeats a name that the job uses."""
 
 
-class _Twice(dict[str, Any]):
-    """An object with a repeated name."""
+class _Repeating(dict[str, Any]):
+    """An object with repeated names; it holds the last value of each."""
+
+    repeated: Set[str] = frozenset()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    return found if len(found) == len(pairs) else _Twice(found)
+    if len(found) == len(pairs):
+        return found
+    repeating = _Repeating(found)
+    repeating.repeated = {name for name, times in Counter(name for name, _ in pairs).items() if times > 1}
+    return repeating
 
 
 # Numbers stay text.
@@ -51,8 +59,12 @@ def is_text(text: str) -> bool:
     return True
 
 
-def values_in(line: str) -> Mapping[str, str | None]:
-    """Return the values of an object: numbers, lists and objects as written, booleans as `true` or `false`."""
+def values_in(line: str, used: Set[str] = frozenset()) -> Mapping[str, str | None]:
+    """
+    Return the values of an object: numbers, lists and objects as written, booleans as `true` or `false`.
+
+    Raises NotAnObject, also for an object in which a `used` name is repeated.
+    """
     try:
         found = _DECODER.decode(line)
     except RecursionError:
@@ -61,8 +73,8 @@ def values_in(line: str) -> Mapping[str, str | None]:
         raise NotAnObject(str(error)) from None
     if not isinstance(found, dict):
         raise NotAnObject(t("it is another JSON value"))
-    if isinstance(found, _Twice):
-        raise NotAnObject(t("it has a name twice"))
+    if isinstance(found, _Repeating) and (names := sorted(found.repeated & used)):
+        raise NotAnObject(t("it has the name {name} twice", name=shown_heading(names[0])))
     if any(isinstance(value, dict | list) for value in found.values()):
         found |= {name: text for name, text in _as_written(line).items() if isinstance(found[name], dict | list)}
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in found.items()}

@@ -21,6 +21,8 @@ _PLAIN_PLACES = range(7)
 _PLACES_OF_MONEY = 2
 # The whole numbers that shorter floats represent exactly.
 _MOST_WHOLE = {pa.float32(): 1 << 24, pa.float16(): 1 << 11}
+# The bits of a float that 2 exact places after the point take.
+_PLACES_OF_FLOATS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,26 @@ def _plain_values(column: Column) -> Column:
     kind = column.type
     if types.is_floating(kind):
         most_whole = _MOST_WHOLE.get(kind, MOST_WHOLE)
-        texts = (None if text == "nan" else text for text in column.cast(pa.string()).to_pylist())
+        texts = (None if text == "nan" else text for text in _digits_of_floats(column).to_pylist())
         return column_of(text and number_text(text, most_whole) for text in texts)
     if types.is_decimal(kind):
         return _decimals(column)
     if types.is_timestamp(kind) or types.is_time(kind):
         return _moments(column)
     return column.cast(pa.string())
+
+
+def _digits_of_floats(column: Column) -> Column:
+    """
+    Return the shortest text of each float; of a short float that is too large for 2 exact places, all of its digits.
+
+    From 2**17 on the neighbours of a float32 are more than 0.01 apart, so 167772.17 may have been 167772.16.
+    """
+    texts = column.cast(pa.string())
+    if column.type not in _MOST_WHOLE:
+        return texts
+    is_coarse = pc.greater_equal(pc.abs(column.cast(pa.float64())), _MOST_WHOLE[column.type] >> _PLACES_OF_FLOATS)
+    return pc.if_else(is_coarse, column.cast(pa.float64()).cast(pa.string()), texts)
 
 
 def _decimals(column: Column) -> Column:

@@ -2,5 +2,5 @@
 Workbooks (.xlsx, .xls, .ods).
 
 `reader` is the entry. `archive` checks sizes and finds failed formulas before it. It imports `read.files`,
-`read.fixed_rows` and `read.text`.
+`read.fixed_rows`, `read.ports` and `read.text`.
 """

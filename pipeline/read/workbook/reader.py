@@ -2,18 +2,19 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError, SourceError
 from pipeline.language import t
 from pipeline.model import CsvFormat, Row
 from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes, sha256_of
-from pipeline.read.fixed_rows import is_rows_to_fix
+from pipeline.read.fixed_rows import is_marked, is_rows_to_fix, may_have_marks
 from pipeline.read.number_text import number_text
+from pipeline.read.ports import ColumnUse
 from pipeline.read.text.decoder import UNREAD
 from pipeline.read.workbook.archive import CellPlace, WorkbookArchive, WorkbookBounds
 from pipeline.redact import shown_headings
@@ -24,15 +25,18 @@ if TYPE_CHECKING:
 
 _MIDNIGHT = time()
 _BOUNDS = WorkbookBounds()
+_HEADER_ROWS = 100  # first rows that are searched for the header
 Cell = str | float | bool | date | time | timedelta
+SheetRow = tuple[int, Sequence[str | None]]
+"""A row of the sheet as text, with its number from 1."""
 
 
 class WorkbookReader:
     """
     Reads one sheet; see `Reader`.
 
-    The header is the first row with a cell, after the rows that the job skips. A number with more than 15 digits
-    becomes scientific, because it may have lost digits. A failed formula is marked with U+FFFD.
+    The header is the first row with a cell, after the rows that the job skips; comments are no rows. A number with more
+    than 15 digits gets a mark, because it may have lost digits. A failed formula is marked with U+FFFD.
     """
 
     encoding: str | None = None
@@ -44,6 +48,7 @@ class WorkbookReader:
         sheet: str | None,
         form: CsvFormat,
         *,
+        uses: ColumnUse,
         chunk_rows: int,
         bounds: WorkbookBounds = _BOUNDS,
     ) -> None:
@@ -51,14 +56,13 @@ class WorkbookReader:
         self._chunk_rows = chunk_rows
         with _readable(file.name):
             self._sheet, self._failed = _opened(file, sheet, bounds)
-            self._lines = self._texts()
-            self.columns = self._header(form.skip_lines)
+            self.columns, self._lines = self._header(self._texts(), form, uses)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows; see `Reader`."""
         with _readable(self._file.name):
             while lines := list(islice(self._lines, self._chunk_rows)):
-                rows = [Row(at, tuple(cells)) for at, (_, cells) in enumerate(lines, 1)]
+                rows = [Row(at, tuple(texts)) for at, (_, texts) in enumerate(lines, 1)]
                 yield Chunk.of_rows(self.columns, rows, [number for number, _ in lines])
 
     def sha256(self) -> str:
@@ -69,8 +73,8 @@ class WorkbookReader:
         """End reading; a second call does nothing."""
         self._lines = iter(())
 
-    def _texts(self) -> Iterator[tuple[int, list[str | None]]]:
-        """Yield the rows of the sheet as text, each with its row number in the sheet."""
+    def _texts(self) -> Iterator[SheetRow]:
+        """Yield the rows of the sheet."""
         left = (self._sheet.start or (0, 0))[1]
         for row, cells in enumerate(self._sheet.iter_rows()):
             texts = [text or None for text in map(text_of_cell, cells)]
@@ -79,11 +83,20 @@ class WorkbookReader:
                     texts[column] = f"{shown}{UNREAD}"
             yield row + 1, texts
 
-    def _header(self, skipped: int) -> tuple[str, ...]:
-        for number, texts in self._lines:
-            header = tuple(text or "" for text in texts)
-            if any(header) and (number > skipped or is_rows_to_fix(header)):
-                return header
+    def _header(
+        self, lines: Iterator[SheetRow], form: CsvFormat, uses: ColumnUse
+    ) -> tuple[tuple[str, ...], Iterator[SheetRow]]:
+        """Return the names of the columns, and the rows after them."""
+        first = list(islice(lines, form.skip_lines + _HEADER_ROWS))
+        filled = [(at, _names(texts)) for at, (_, texts) in enumerate(first) if any(texts)]
+        for at, names in filled:
+            if is_rows_to_fix(names) or (first[at + 1 :] and is_marked(names, first[at + 1][1])):
+                return names, chain(first[at + 1 :], lines)
+            number, texts = first[at]
+            if number > form.skip_lines and not _is_comment(texts, form):
+                self._check_header(at, filled, [number for number, _ in first], uses)
+                rows = chain(first[at + 1 :], lines)
+                return names, (row for row in rows if not _is_comment(row[1], form)) if form.comment else rows
         raise SourceError(
             t(
                 "{file} has no cell in the sheet {sheet}; name another in `sheet`",
@@ -91,6 +104,31 @@ class WorkbookReader:
                 sheet=self._sheet.name,
             )
         )
+
+    def _check_header(
+        self, header: int, filled: Sequence[tuple[int, tuple[str, ...]]], numbers: Sequence[int], uses: ColumnUse
+    ) -> None:
+        """Raise `SourceError` if the header lacks columns of the job, and another row has more of them."""
+        known = tuple(self._file.partitions)
+        used = {at: (uses.are_complete((*names, *known)), len(uses.used(names))) for at, names in filled}
+        best = max(used, key=lambda at: used[at])
+        if not used[header][0] and used[best] > used[header]:
+            raise SourceError(
+                t(
+                    "{name}: the header seems to be row {number}; write csv.skip_lines = {lines} for the job",
+                    name=self._file.name,
+                    number=numbers[best],
+                    lines=numbers[best] - 1,
+                )
+            )
+
+
+def _names(texts: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(text or "" for text in texts)
+
+
+def _is_comment(texts: Sequence[str | None], form: CsvFormat) -> bool:
+    return bool(form.comment) and (texts[0] or "").startswith(form.comment)
 
 
 def text_of_cell(cell: Cell) -> str:
@@ -134,7 +172,10 @@ def _opened(
     names = [found.name for found in workbook.sheets_metadata if found.typ == worksheet]
     if not names:
         raise SourceError(t("{file} has no sheet with cells; export it again", file=file.name))
-    if sheet is not None and sheet not in names:
+    chosen = names[0] if sheet is None or sheet not in names else sheet
+    opened = workbook.get_sheet_by_name(chosen)
+    # The sheet of a job's exports is not that of a `rows_to_fix` file.
+    if sheet not in (None, chosen) and not may_have_marks([str(cell) for cell in next(opened.iter_rows(), [])]):
         raise SourceError(
             t(
                 "{file} has no sheet {sheet!r}; its sheets are {names}: change `sheet`",
@@ -143,9 +184,7 @@ def _opened(
                 names=shown_headings(names),
             )
         )
-    chosen = names[0] if sheet is None else sheet
-    failed = facts.failed_cells(chosen) if facts else {}
-    return workbook.get_sheet_by_name(chosen), failed
+    return opened, facts.failed_cells(chosen) if facts else {}
 
 
 def _reader(name: str) -> tuple[Any, Any]:

@@ -22,6 +22,7 @@ from pipeline.map.values.amounts import from_fen, from_yuan, whole_number
         pytest.param(
             from_yuan, "12345678901234567890.12", "12345678901234567890.12", id="more-digits-than-a-float-has"
         ),
+        pytest.param(from_yuan, ".5", "0.50", id="of-oracle"),
         pytest.param(from_yuan, "12.5000", "12.50", id="four-decimals"),
         pytest.param(from_yuan, f"12.{'0' * 18}", "12.00", id="eighteen-decimals"),
         pytest.param(from_yuan, "1,280.00", "1280.00", id="thousands"),
@@ -45,7 +46,7 @@ def test_an_amount_is_sent_in_yuan_with_two_decimals(read: Callable[[str], str],
 @pytest.mark.parametrize(
     "text",
     [
-        *("-1", "+1", "1.234", "1.2300001", "٣", "NaN", "inf", "1e2", "1.", ".5", "", "1 2", "1.5\n", "0x1"),
+        *("-1", "+1", "1.234", "1.2300001", "٣", "NaN", "inf", "1e2", "1.", ".", ".555", "", "1 2", "1.5\n", "0x1"),
         *("12,50", "1,28.00", "1,2800", "1,280,00", ",280", "1,280,", "0,280.00", "1,,280", "1.280,00", "1.280.00"),
         *("¥¥18", "￥¥18", "-¥18", "¥-18", "18¥", "¥", "18元", "CNY18", "$18"),
     ],

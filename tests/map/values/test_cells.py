@@ -108,7 +108,6 @@ def test_format_characters_count_as_invisible() -> None:
         *["ARABIC"] * 7,
         "SYRIAC",
         *["ARABIC"] * 3,
-        *["INTERLINEAR"] * 3,
     ]
 
 

@@ -131,6 +131,27 @@ def test_a_job_may_send_codes_that_look_rounded(sent: Sent, text: str) -> None:
     assert orjson.loads(payload.body)["user_card_code"] == text
 
 
+@pytest.mark.parametrize("sends_suspicious_ids", [False, True])
+@pytest.mark.parametrize(
+    ("export", "cells"),
+    [
+        pytest.param(Export.POINTS, {"user_card_code": "≈1.234567890123456E+15"}, id="card"),
+        pytest.param(Export.TASKS, {"out_biz_no": "≈2.02354E+19"}, id="key"),
+        pytest.param(Export.STATES, {"biz_data": None, "biz_data.order": "≈1E+15"}, id="part"),
+    ],
+)
+def test_a_number_that_lost_digits_is_never_sent(
+    refused: Refused, export: Export, cells: dict[str, Any], *, sends_suspicious_ids: bool
+) -> None:
+    """A numeric cell that lost digits is no code of any merchant, so no setting sends it."""
+    (fault,) = refused(export, cells, sends_suspicious_ids=sends_suspicious_ids).faults
+
+    assert (fault.code, fault.rule) == (
+        "id_rounded",
+        "is a number of a workbook or a float column with too many digits: export the column as text",
+    )
+
+
 @pytest.mark.parametrize("name", ["user_id", "partner_id"])
 @pytest.mark.parametrize(
     "text",

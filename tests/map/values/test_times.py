@@ -170,6 +170,8 @@ def test_an_instant_is_in_utc_with_microseconds(text: str, instant: str) -> None
         pytest.param(["epoch_s"], "1763604000.999", "2025-11-20 10:00:00", id="epoch-seconds-fraction"),
         pytest.param(["epoch_ms"], "1763604000999", "2025-11-20 10:00:00", id="epoch-milliseconds"),
         pytest.param(["epoch_ms"], "1763604000999.0", "2025-11-20 10:00:00", id="epoch-milliseconds-fraction"),
+        pytest.param(["epoch_ms", "epoch_s"], "1763604000.9", "2025-11-20 10:00:00", id="seconds-by-size"),
+        pytest.param(["epoch_s", "epoch_ms"], "1763604000999", "2025-11-20 10:00:00", id="milliseconds-by-size"),
         pytest.param(["excel_serial"], "45981", "2025-11-20 00:00:00", id="day-number"),
         pytest.param(["excel_serial"], "45981.4166666667", "2025-11-20 10:00:00", id="day-number-rounded-up"),
         pytest.param(["excel_serial"], "45981.416666666664", "2025-11-20 10:00:00", id="day-number-of-a-float"),

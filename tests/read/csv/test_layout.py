@@ -192,8 +192,10 @@ def test_a_comment_within_a_cell_is_a_part_of_it(read: Read) -> None:
 
 
 BACKSLASH = CsvFormat(escape="\\")
-ONE_CELL = Fault("ragged", "1 cell where the header has 2")
-THREE_CELLS = Fault("ragged", "3 cells where the header has 2")
+ONE_CELL = Fault("ragged", "1 cell where the header has 2", rule="does not have one cell for each column of the file")
+THREE_CELLS = Fault(
+    "ragged", "3 cells where the header has 2", rule="does not have one cell for each column of the file"
+)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ NUL = Fault("nul_character", "a NUL character, which CSV can't hold")
 
 
 def ragged(found: str) -> Fault:
-    return Fault("ragged", f"{found} where the header has 3")
+    return Fault("ragged", f"{found} where the header has 3", rule="does not have one cell for each column of the file")
 
 
 @pytest.mark.parametrize(

@@ -244,11 +244,20 @@ def test_a_source_closes_its_file(write: Write) -> None:
 def test_partitions_become_columns(read: Read) -> None:
     """A hive folder gives its value to every row, bad rows included, unless the file has that column."""
     name = "day=2026-03-31/city=%E5%8C%97/none=__HIVE_DEFAULT_PARTITION__/a=9/orders.csv"
+    rule = "does not have one cell for each column of the file"
     assert read(b"a,b\n1,2\n3\n4,5,6\n", name=name) == (
         ("a", "b", "day", "city", "none"),
         [
             Row(1, ("1", "2", "2026-03-31", "北", None)),
-            BadRow(2, Fault("ragged", "1 cell where the header has 2"), ("3", "\ufffd", "2026-03-31", "北", None)),
-            BadRow(3, Fault("ragged", "3 cells where the header has 2"), ("4", "5,6\ufffd", "2026-03-31", "北", None)),
+            BadRow(
+                2,
+                Fault("ragged", "1 cell where the header has 2", rule=rule),
+                ("3", "\ufffd", "2026-03-31", "北", None),
+            ),
+            BadRow(
+                3,
+                Fault("ragged", "3 cells where the header has 2", rule=rule),
+                ("4", "5,6\ufffd", "2026-03-31", "北", None),
+            ),
         ],
     )

@@ -125,7 +125,7 @@ def test_a_lake_table_is_refused_by_its_kind(tmp_path: Path, mark: str, kind: st
     with pytest.raises(SourceError) as refused:
         found(tmp_path, f"file://{tmp_path}/{pattern.removeprefix('.')}" if scheme else pattern)
     assert str(refused.value) == (
-        f"{tmp_path}/t is a {kind} table, and its log decides which files count; export its rows as Parquet "
+        f"{tmp_path}/t is a table of {kind}, and its log decides which files count; export its rows as Parquet "
         "or CSV, and name those files"
     )
 

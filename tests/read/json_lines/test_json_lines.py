@@ -9,6 +9,7 @@ from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read import SourceFile, open_source, sha256_of
 from pipeline.read.files.bounds import Bounds
+from tests.read.job_columns import JobColumns
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 Write = Callable[..., SourceFile]
@@ -61,6 +62,11 @@ def test_the_columns_are_the_names_of_all_objects(write: Write, name: str, block
     assert (source.sha256, source.encoding) == (sha256_of(file), "utf-8")
 
 
+def no_object(reason: str) -> Fault:
+    """Return the fault of a line that is no usable object."""
+    return Fault("not_decodable", f"the line is no JSON object: {reason}", rule="is no JSON object")
+
+
 @pytest.mark.parametrize(
     ("line", "row"),
     [
@@ -72,21 +78,20 @@ def test_the_columns_are_the_names_of_all_objects(write: Write, name: str, block
                     "not_decodable",
                     "the line is no JSON object: Expecting property name enclosed in "
                     "double quotes: line 1 column 2 (char 1)",
+                    rule="is no JSON object",
                 ),
             ),
             id="cut-short",
         ),
-        pytest.param(
-            b"[1]", BadRow(2, Fault("not_decodable", "the line is no JSON object: it is another JSON value")), id="list"
-        ),
+        pytest.param(b"[1]", BadRow(2, no_object("it is another JSON value")), id="list"),
         pytest.param(
             b'{"a":1,"a":2}',
-            BadRow(2, Fault("not_decodable", "the line is no JSON object: it has a name twice")),
+            BadRow(2, no_object("it has the name a twice")),
             id="twice",
         ),
         pytest.param(
             b'{"a":' + b"[" * 100_000 + b"}",
-            BadRow(2, Fault("not_decodable", "the line is no JSON object: it is nested too deep")),
+            BadRow(2, no_object("it is nested too deep")),
             id="deep",
         ),
         pytest.param(
@@ -140,3 +145,13 @@ def test_a_file_without_usable_names_is_refused(write: Write, data: bytes, messa
     with pytest.raises(SourceError) as refused:
         open_source(write(data, "o.jsonl"), CsvFormat())
     assert str(refused.value) == f"o.jsonl {message}"
+
+
+def test_a_repeated_name_matters_only_if_the_job_uses_it(write: Write) -> None:
+    """A row that repeats a name is bad if the job uses that name; else it is read."""
+    data = b'{"x":1,"code":"7","x":2,"points":"5"}\n{"code":"7","points":"5","points":"6"}\n'
+    with open_source(write(data, "o.jsonl"), CsvFormat(), uses=JobColumns()) as source:
+        rows = [row for chunk in source for row in chunk.rows]
+
+    assert source.columns == ("x", "code", "points")
+    assert rows == [Row(1, ("2", "7", "5")), BadRow(2, no_object("it has the name points twice"))]

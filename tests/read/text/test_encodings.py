@@ -117,6 +117,23 @@ def test_any_encoding_can_be_named(read: Read, encoding: str) -> None:
             [Row(1, ("一", "2")), BadRow(2, NOT_DECODABLE, ("\ufffd", "4"))],
             id="half-of-the-lines-are-utf-8",
         ),
+        pytest.param(
+            "auto",
+            "a,b\n签到,2\n签到,4\n".encode("gb18030") + "签到,6\n".encode() + "学习,10\n".encode("gb18030"),
+            [
+                Row(1, ("签到", "2")),
+                Row(2, ("签到", "4")),
+                BadRow(3, NOT_DECODABLE, ("\ufffd" * 6, "6")),
+                Row(4, ("学习", "10")),
+            ],
+            id="lines-of-utf-8-in-gb18030",
+        ),
+        pytest.param(
+            "gb18030",
+            "a,b\n签到,2\n".encode(),
+            [Row(1, ("绛惧埌", "2"))],
+            id="utf-8-that-the-job-calls-gb18030",
+        ),
     ],
 )
 @pytest.mark.parametrize("block_bytes", [1, 3, 1 << 16], ids=["by-bytes", "by-threes", "at-once"])

@@ -12,6 +12,7 @@ from pipeline.model import BadRow, CsvFormat, Row
 from pipeline.read import SourceFile, open_source, sha256_of
 from pipeline.read.workbook.archive import WorkbookBounds
 from pipeline.read.workbook.reader import WorkbookReader
+from tests.read.job_columns import JobColumns
 from tests.read.workbooks import archive, failed, moment, number, ods, text, truth, xlsx
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
@@ -32,9 +33,9 @@ ROW = [text("007"), number("10")]
         pytest.param(number("10.0"), "10", id="whole-with-a-place"),
         pytest.param(number("-3"), "-3", id="negative"),
         pytest.param(number("999999999999999"), "999999999999999", id="fifteen-digits"),
-        pytest.param(number("1234567890123456"), "1.234567890123456E+15", id="sixteen-digits"),
-        pytest.param(number("20235400000000000001"), "2.02354E+19", id="twenty-digits"),
-        pytest.param(number("2.02354E+19"), "2.02354E+19", id="with-exponent"),
+        pytest.param(number("1234567890123456"), "≈1.234567890123456E+15", id="sixteen-digits"),
+        pytest.param(number("20235400000000000001"), "≈2.02354E+19", id="twenty-digits"),
+        pytest.param(number("2.02354E+19"), "≈2.02354E+19", id="with-exponent"),
         pytest.param(number("12.5"), "12.5", id="places"),
         pytest.param(number("0.30000000000000004"), "0.30000000000000004", id="inexact"),
         pytest.param(number("1E-7"), "0.0000001", id="small"),
@@ -112,6 +113,41 @@ def test_the_header_is_the_first_row_with_a_cell(
     assert (got, len(found)) == (columns, 1)
 
 
+@pytest.mark.parametrize(
+    ("rows", "skip", "number"),
+    [
+        pytest.param([[text("积分 明细")], [], HEADER, ROW], 0, 3, id="a title above"),
+        pytest.param([[text("code")], [text("x"), text("code"), text("points")], ROW], 0, 2, id="a word of it above"),
+        pytest.param([HEADER, ROW, ROW], 1, 1, id="too many rows skipped"),
+    ],
+)
+def test_rows_above_the_header_are_reported(write: Write, rows: list[list[str | None]], skip: int, number: int) -> None:
+    """If another row has the columns of the job, the message names it and the setting that reads it."""
+    file = write(xlsx({"S": rows}), "o.xlsx")
+    with pytest.raises(SourceError) as refused:
+        open_source(file, CsvFormat(skip_lines=skip), uses=JobColumns())
+    assert str(refused.value) == (
+        f"o.xlsx: the header seems to be row {number}; write csv.skip_lines = {number - 1} for the job"
+    )
+
+
+def test_a_header_that_no_other_row_betters_is_returned(write: Write) -> None:
+    """A header that lacks columns is returned if no other row has more, so that the missing ones can be named."""
+    with open_source(
+        write(xlsx({"S": [[text("code")], ROW, HEADER[:1]]}), "o.xlsx"), CsvFormat(), uses=JobColumns()
+    ) as source:
+        assert source.columns == ("code", "")
+
+
+def test_comments_of_a_sheet_are_no_rows(read: Read) -> None:
+    """A row whose first cell begins with the job's comment is no row, before and after the header."""
+    data = xlsx({"S": [[text("#day")], HEADER, ROW, [text("#sum"), number("10")], [None, text("#")]]})
+    assert read(data, CsvFormat(comment="#"), name="o.xlsx") == (
+        ("code", "points"),
+        [Row(1, ("007", "10")), Row(2, (None, "#"))],
+    )
+
+
 def test_a_failed_formula_is_found_at_its_place(read: Read) -> None:
     """Empty rows and columns before a failed formula do not change its place."""
     rows = [[], [None, text("code"), text("x")], [], [None, text("7"), failed("#DIV/0!")], [None, text("8"), text("y")]]
@@ -176,7 +212,14 @@ def test_a_workbook_that_can_not_be_read_is_refused_by_name(write: Write, data: 
 def test_a_large_workbook_is_not_opened(write: Write) -> None:
     """A file over the bound is refused by its size."""
     with pytest.raises(SourceError, match=r"^o\.xlsx is a workbook of more than 100 bytes; export it as CSV$"):
-        WorkbookReader(write(GOOD, "o.xlsx"), None, CsvFormat(), chunk_rows=10, bounds=WorkbookBounds(stored_bytes=100))
+        WorkbookReader(
+            write(GOOD, "o.xlsx"),
+            None,
+            CsvFormat(),
+            uses=JobColumns(),
+            chunk_rows=10,
+            bounds=WorkbookBounds(stored_bytes=100),
+        )
 
 
 def test_without_the_extra_a_workbook_is_refused(write: Write) -> None:
