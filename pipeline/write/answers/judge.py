@@ -46,8 +46,8 @@ def judge(
     verdict = _verdict(sent.api, finding, doubt=doubt or unconfirmed not in ("", finding.code))
     if isinstance(answer, Lost):
         return verdict
-    is_proven = answer.is_fresh or (isinstance(verdict, Succeeded) and sent.is_echoed)
-    if not is_proven and not names_request(sent, opened):
+    is_echoed_success = isinstance(verdict, Succeeded) and sent.is_echoed
+    if not answer.is_fresh and not is_echoed_success and not names_request(sent, opened):
         verdict = _unproven(sent.api, finding, verdict)
     return replace(verdict, wait_seconds=wait_seconds(answer, at=at)) if isinstance(verdict, TryAgain) else verdict
 
