@@ -73,12 +73,14 @@ class Wait:
     """
     A pause of sending: reason, begin, and end if known; times are steady seconds.
 
+    If the pause lasts until `gives_up_at`, the run stops.
     Without `holds_up`, sending goes on, and the reason is only reported.
     """
 
     reason: str
     since: float
     until: float | None = None
+    gives_up_at: float | None = None
     holds_up: bool = True
 
 

@@ -64,6 +64,7 @@ class Queries:
         attempt = partial(self._attempt, target, sent, number, answers)
         verdict = with_retries(attempt, services.policy, sleep=services.clock.sleep, random=services.chance)
         services.breaker.forget(number)
+        services.streaks.forget(number)
         content = answers[-1].content if answers[-1] else None
         match verdict:
             case Succeeded() if content is not None:

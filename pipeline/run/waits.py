@@ -68,6 +68,8 @@ class Waits:
 
     def _text(self, wait: Wait) -> str:
         until = "" if wait.until is None else t(", until {until}", until=_clock_time(self._at(wait.until)))
+        if wait.gives_up_at is not None:
+            until += t("; if it lasts, the run stops at {at}", at=_clock_time(self._at(wait.gives_up_at)))
         since = _clock_time(self._at(wait.since))
         if wait.holds_up:
             return t("waiting: {reason}, since {since}{until}", reason=wait.reason, since=since, until=until)

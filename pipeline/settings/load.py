@@ -10,6 +10,7 @@ from pipeline.language import t
 from pipeline.ledger.store.port import Server
 from pipeline.settings.accounts.alipay import check_alipay, open_alipay
 from pipeline.settings.accounts.brand import check_brand, open_brand
+from pipeline.settings.accounts.network import leads_here
 from pipeline.settings.accounts.wechatpay import check_wechatpay, open_wechatpay
 from pipeline.settings.document import read_document
 from pipeline.settings.jobs.job import read_job
@@ -102,12 +103,13 @@ def _read_jobs(table: Table, kinds: Mapping[str, AccountKind | None]) -> dict[st
 
 def _check_rates(table: Table, jobs: Iterable[Job], accounts: Mapping[str, Table]) -> None:
     """Report two rates or shares of one quota: the platform counts the requests of all jobs of a merchant together."""
-    first: dict[tuple[str | None, ...], Job] = {}
+    first: dict[tuple[str, str | None, bool], Job] = {}
     for job in jobs:
         if (account := accounts.get(job.account)) is None:
             continue
         merchant = next(filter(None, map(account.text, ("app_id", "brand_id", "mchid"))), None)
-        other = first.setdefault((job.api, merchant, account.text("base_url")), job)
+        is_simulated = any(leads_here(url) for url in map(account.text, ("base_url", "gateway_url")) if url)
+        other = first.setdefault((job.api, merchant, is_simulated), job)
         for key, own, others in (("rate", job.rate, other.rate), ("share", job.share, other.share)):
             if own != others:
                 table.table(job.name).fault(

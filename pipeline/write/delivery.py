@@ -74,6 +74,7 @@ class Delivery:
         except _Deferred:
             return None
         services.breaker.forget(self._due.due_no)
+        services.streaks.forget(self._due.due_no)
         halt = verdict if isinstance(verdict, Halt) else services.streaks.settled(verdict)
         if halt is not None:
             control.drain(Ending.STOPPED, halt.text, halt_code=halt.code)

@@ -43,6 +43,19 @@ def test_rows_that_always_fail_do_not_stop_others(
     assert outcomes == [("unknown", "4") if n in poisoned else ("succeeded", "1") for n in range(30)]
 
 
+def test_rows_whose_answers_never_verify_do_not_stop_others(workspace: Workspace) -> None:
+    """Of 30 rows, the answers to 3 never verify, also while only these are left in flight: all others are sent."""
+    workspace.configure({"jobs.orders": {"max_attempts": 3, "concurrency": 3}})
+    workspace.export("orders.csv", [order(number) for number in range(30)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.BAD_SIGNATURE, key=f"A{number}") for number in (4, 11, 18)])
+
+    ended = workspace.backfill("run", "orders")
+
+    outcomes = [(line["status"], line["attempts"]) for line in workspace.outcomes()]
+    assert ended.exit_code == 3
+    assert outcomes == [("unknown", "3") if n in (4, 11, 18) else ("succeeded", "1") for n in range(30)]
+
+
 def test_a_rerun_of_rows_that_always_fail_ends(workspace: Workspace) -> None:
     """A rerun of such rows only uses up their attempts again and exits with 3."""
     workspace.configure({"jobs.orders": {"max_attempts": 3, "concurrency": 3, "outage_limit_s": 20}})

@@ -33,6 +33,11 @@ def restore_state(workspace: Workspace) -> None:
     shutil.copytree(workspace.folder / "copy", workspace.folder / "state")
 
 
+def restore_state_and_reports(workspace: Workspace) -> None:
+    restore_state(workspace)
+    shutil.rmtree(workspace.reports()[-1])
+
+
 def lose_state(workspace: Workspace) -> None:
     shutil.rmtree(workspace.folder / "state")
 
@@ -56,6 +61,7 @@ def say(workspace: Workspace, points: int, *words: str) -> tuple[int, list[str]]
     [
         pytest.param(restore_ledger, "backfill.db-mark", id="the ledger is restored"),
         pytest.param(restore_state, "it lacks the run of 1 report", id="all state is restored"),
+        pytest.param(restore_state_and_reports, "backfill.toml-mark", id="all but the config is restored"),
         pytest.param(lose_state, "it lacks the run of 2 reports", id="all state is lost"),
         pytest.param(lose_ledger, "another ledger", id="the ledger is lost"),
         pytest.param(lose_quota, "backfill.db-quota is missing", id="the quota is lost"),

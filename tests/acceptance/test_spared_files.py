@@ -55,6 +55,20 @@ def test_report_replaces_no_file_of_the_user(done: Workspace, name: str, what: s
     assert done.backfill("show", "last").exit_code == 0
 
 
+def test_marks_and_copies_of_the_ledger_are_kept(done: Workspace) -> None:
+    """The marks, a copy that a run saved, and the backup that the config names belong to the ledger, also if new."""
+    done.configure({"ledger": {"backup": "copy/backfill.db"}})
+    names = ["state/backfill.db-mark", "state/backfill.db-saved-1", "backfill.toml-mark", "copy/backfill.db"]
+    (done.folder / names[1]).write_text("a copy")
+
+    ends = [done.backfill("totals", "--format", "csv", "--output", name) for name in names]
+
+    assert [(ended.exit_code, "belongs to the ledger and is not overwritten" in ended.stderr) for ended in ends] == [
+        (2, True)
+    ] * 4
+    assert not (done.folder / names[3]).exists()
+
+
 @pytest.mark.parametrize("words", [("run", "orders"), ("rerun", "last"), ("resume", "last")])
 @pytest.mark.parametrize("name", ["outcome.csv", "summary.json", "rows_to_fix.xlsx"])
 def test_a_report_folder_with_a_file_of_the_user_is_refused(done: Workspace, words: tuple[str, ...], name: str) -> None:

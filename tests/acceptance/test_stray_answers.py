@@ -37,6 +37,15 @@ def test_a_stray_answer_does_not_count_for_the_next_request(
     assert len(workspace.simulator.journal.applied_keys()) == 8
 
 
+def test_stray_answers_do_not_stop_the_run(workspace: Workspace) -> None:
+    """Unsigned successes that many requests meet at once say nothing about the caller or the platform's key."""
+    workspace.configure({"jobs.orders": {"concurrency": 16, "max_attempts": 4}})
+    workspace.export("orders.csv", [order(number) for number in range(40)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STRAY_ANSWER, status=200, body="{}", seconds=0.03)])
+
+    assert (workspace.backfill("run", "orders").exit_code, workspace.results()) == (0, ["succeeded SUCCESS"] * 40)
+
+
 @both
 @pytest.mark.parametrize("stray", [AGAIN, REFUSED])
 def test_a_state_never_meets_a_stray_answer(stray: InjectedFault, transport: str, workspace: Workspace) -> None:

@@ -23,11 +23,16 @@ def test_a_long_wait_is_reported_at_its_begin_and_end() -> None:
 def test_a_wait_without_known_end_is_reported_after_5_seconds() -> None:
     """A wait without a known end is reported after 5 seconds; a shorter one never is."""
     clock = MovedClock()
-    waits, throttled = Waits(clock), Wait("the platform throttles every request", clock.steady())
+    waits, throttled = (
+        Waits(clock),
+        Wait("the platform throttles every request", clock.steady(), gives_up_at=clock.steady() + 900.0),
+    )
 
     assert waits.observe([throttled]) == []
     clock.move(5.0)
-    assert waits.observe([throttled]) == ["waiting: the platform throttles every request, since 12:00:00 UTC"]
+    assert waits.observe([throttled]) == [
+        "waiting: the platform throttles every request, since 12:00:00 UTC; if it lasts, the run stops at 12:15:00 UTC"
+    ]
 
 
 def test_the_summary_has_each_long_wait() -> None:

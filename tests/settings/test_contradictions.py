@@ -139,6 +139,13 @@ FAULTS = [
     ),
     pytest.param(
         "[jobs.points]",
+        f"{again('other', 19)}{ACCOUNT_OF_THE_SAME_APP.replace('alipay.com', 'alipay.com/')}[jobs.points]",
+        "backfill.toml [jobs.again] rate: 19, but job orders has 20 for the same quota (alipay.cumulation, merchant "
+        "2021000000000001); write one rate in both jobs",
+        id="two rates of one merchant at two spellings of its address",
+    ),
+    pytest.param(
+        "[jobs.points]",
         f"{POINTS_AGAIN}share = 0.5\n[jobs.points]",
         "backfill.toml [jobs.points] share: 1, but job again has 0.5 for the same quota (wechatpay.points, merchant "
         "1900000001); write one share in both jobs",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.model import Wait
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker, Clearance, proves_acceptance
 from tests.moved_clock import MovedClock
@@ -239,6 +240,16 @@ def test_a_platform_that_throttles_everything_stops_the_run(breaker: CircuitBrea
         "the platform throttled every request for 300 s; another program may use the quota of this merchant: stop it "
         "or lower `rate`, then resume the run",
     )
+
+
+def test_a_wait_says_when_the_run_gives_up(breaker: CircuitBreaker, clock: MovedClock) -> None:
+    """Throttling of every request, and an outage, end the run at the outage limit after their begin."""
+    breaker.finish(ALONE, 1, SLOW)
+    clock.move(20.0)
+    assert breaker.waiting() == [Wait("the platform throttles every request", 1000.0, gives_up_at=1300.0)]
+
+    down(breaker)
+    assert breaker.waiting() == [Wait("the platform is not answering correctly", 1020.0, 1021.0, 1320.0)]
 
 
 @pytest.mark.parametrize("between", [DONE, DOWN, Refused("X", "")])

@@ -51,6 +51,16 @@ def first_halt(*attempts: Attempt) -> tuple[int, Halt] | None:
         ),
         pytest.param([(1, FORGED), (2, FORGED), (4, DONE), (3, FORGED)], None, id="a-success-interrupts"),
         pytest.param(
+            [(1, FORGED), (2, FORGED), (4, DONE), (1, FORGED), (2, FORGED), (3, FORGED), (1, FORGED)],
+            None,
+            id="repeats-of-rows-at-fault-do-not-count",
+        ),
+        pytest.param(
+            [(1, FORGED), (2, DONE), (1, FORGED), (3, FORGED), (4, FORGED), (5, FORGED)],
+            (6, Halt("signature_invalid", "3 rows in a row failed the same way: forged", may_have_acted=True)),
+            id="other-rows-count-beside-a-row-at-fault",
+        ),
+        pytest.param(
             [(1, NO_ACCESS), (2, NO_ACCESS), (4, WRONG_FIELD), (3, NO_ACCESS)], None, id="another-refusal-interrupts"
         ),
         pytest.param(
@@ -76,6 +86,16 @@ def first_halt(*attempts: Attempt) -> tuple[int, Halt] | None:
 def test_a_streak_halts_the_run(attempts: list[Attempt], halt: tuple[int, Halt] | None) -> None:
     """A streak of `halts_after` rows halts the run; with bounded tries, a streak of attempts of one row does."""
     assert first_halt(*attempts) == halt
+
+
+def test_a_row_that_ended_counts_again() -> None:
+    """A settled row that comes again in a later lane starts without failures."""
+    streaks = FailureStreaks()
+    streaks.attempted(1, FORGED)
+    streaks.attempted(2, DONE)
+    streaks.forget(1)
+
+    assert [streaks.attempted(row, FORGED) is None for row in (1, 3, 4)] == [True, True, False]
 
 
 def settled(*verdicts: Verdict, limit: int = 3) -> list[Halt | None]:

@@ -1,12 +1,12 @@
 """The signer, transport and merchant of an account."""
 
-import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.language import t
 from pipeline.model import Api
 from pipeline.settings import Account, AlipayAccount, BrandAccount, Job, TransportName, WechatAccount
+from pipeline.settings.accounts.network import leads_here
 from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, root_sn, serial_hex
@@ -139,7 +139,7 @@ def merchant_of(account: Account) -> str:
     With a server on this machine it is another merchant, because rows sent there were not delivered.
     """
     urls = (account.base_url, account.gateway_url) if isinstance(account, AlipayAccount) else (account.base_url,)
-    return f"{_real_merchant(account)} (simulated)" if any(map(_is_loopback, urls)) else _real_merchant(account)
+    return f"{_real_merchant(account)} (simulated)" if any(map(leads_here, urls)) else _real_merchant(account)
 
 
 def _real_merchant(account: Account) -> str:
@@ -150,11 +150,3 @@ def _real_merchant(account: Account) -> str:
             return f"WeChat Pay brand {brand_id}"
         case AlipayAccount(app_id=app_id):
             return f"Alipay app {app_id}"
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.marks import mark_path
 from pipeline.read.find.claimed import ClaimedFiles
 from pipeline.settings import Config
 
@@ -38,7 +39,7 @@ class ProtectedFiles:
 
     def _refused(self, targets: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         for target in targets:
-            why = self._why(target) if target.exists() else None
+            why = self._why(target)
             for job, claimed in self._claimed.items():
                 if why is None and claimed.claims(target):
                     why = t("would be read as an export of job {job}", job=job)
@@ -46,10 +47,11 @@ class ProtectedFiles:
                 yield target, why
 
     def _why(self, target: Path) -> str | None:
-        if _is_of_ledger(target, self._config.ledger_path):
+        ledgers = [path for path in (self._config.ledger_path, self._config.backup_path) if path is not None]
+        if any(_is_of_ledger(target, ledger) for ledger in ledgers) or _is_same(target, mark_path(self._config.path)):
             return t("belongs to the ledger and is not overwritten")
         inode = _inode(target)
-        kind = next((kind for kind, path in self._all() if _inode(path) == inode), None)
+        kind = inode and next((kind for kind, path in self._all() if _inode(path) == inode), None)
         return kind and t("is {kind} and is not overwritten", kind=kind)
 
     def _all(self) -> Iterator[tuple[str, Path]]:
@@ -90,13 +92,19 @@ def inputs_among(ledger: Ledger, targets: Iterable[Path]) -> list[Path]:
 
 
 def _is_of_ledger(target: Path, ledger: Path) -> bool:
-    """Return whether a path is the ledger, or a file of SQLite or the quota beside it."""
-    path, of_ledger = Path(os.path.realpath(target)), Path(os.path.realpath(ledger))
-    beside = [of_ledger.with_name(f"{of_ledger.name}{end}") for end in _BESIDE_LEDGER]
-    return path in beside or any(_inode(target) == _inode(each) is not None for each in beside)
+    """Return whether a path is the ledger, or one beside it: its log, quota, mark or saved copy."""
+    return _is_beside(Path(os.path.realpath(target)), Path(os.path.realpath(ledger))) or any(
+        _is_same(target, path) for path in ledger.parent.glob("*") if _is_beside(path, ledger)
+    )
 
 
-_BESIDE_LEDGER = ("", "-wal", "-shm", "-journal", "-quota", "-quota-wal", "-quota-shm", "-quota-journal")
+def _is_beside(path: Path, ledger: Path) -> bool:
+    return path.parent == ledger.parent and (path.name == ledger.name or path.name.startswith(f"{ledger.name}-"))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Return whether two paths lead to one place, also where no file is yet."""
+    return os.path.realpath(path) == os.path.realpath(other) or _inode(path) == _inode(other) is not None
 
 
 def _inode(path: Path) -> _Inode | None:

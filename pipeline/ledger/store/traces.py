@@ -55,8 +55,8 @@ class Traces:
     """
     The places of traces: a mark beside the ledger, one beside the config, the file of the quotas, and the reports.
 
-    The mark beside the config counts only while the report of its run exists: deleting state and reports together
-    begins anew.
+    For a ledger from which nothing was sent, the mark beside the config counts only while the report of its run exists:
+    deleting state and reports together begins anew.
     """
 
     mark: Path | None = None
@@ -73,13 +73,13 @@ class Traces:
         return () if self.reports is None else self.reports.run_ids()
 
     def written_marks(self) -> list[tuple[Path, Mark]]:
-        """Return the marks that count, each with its file."""
+        """Return the marks that can be read, each with its file."""
         found = [(path, read_mark(path)) for path in (self.mark, self.report_mark) if path is not None]
-        return [
-            (path, mark)
-            for path, mark in found
-            if mark is not None and (path != self.report_mark or mark.report.is_dir())
-        ]
+        return [(path, mark) for path, mark in found if mark is not None]
+
+    def is_of_deleted_run(self, path: Path, mark: Mark) -> bool:
+        """Return whether a mark is the one beside the config, and the report of its run is gone."""
+        return path == self.report_mark and not mark.report.is_dir()
 
 
 NO_TRACES = Traces()
@@ -89,6 +89,8 @@ def refuse_if_behind(connection: Connection, name: object, traces: Traces) -> No
     """Raise LedgerBehind if something was sent that the ledger does not know."""
     # Read before the ledger: that can only be ahead of its traces.
     marks, run_ids = traces.written_marks(), traces.run_ids()
+    if not has_sent(connection):
+        marks = [(path, mark) for path, mark in marks if not traces.is_of_deleted_run(path, mark)]
     signs = [
         *_signs_of_marks(connection, marks),
         *_sign_of_quota(connection, traces.quota),

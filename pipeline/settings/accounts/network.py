@@ -112,6 +112,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def leads_here(url: str) -> bool:
+    """Return whether a URL leads to this machine."""
+    parts = _split(url)
+    return parts is not None and is_loopback(parts.hostname or "")
+
+
 def _is_direct(base_url: str, environ: Mapping[str, str]) -> bool:
     parts = _split(base_url)
     if parts is None:

@@ -46,19 +46,17 @@ def judge(
     verdict = _verdict(sent.api, finding, doubt=doubt or unconfirmed not in ("", finding.code))
     if isinstance(answer, Lost):
         return verdict
-    if not answer.is_fresh and _is_claim(verdict, sent) and not names_request(sent, opened):
-        verdict = _unconfirmed(sent.api, finding, verdict)
+    is_echoed_success = isinstance(verdict, Succeeded) and sent.is_echoed
+    if not answer.is_fresh and not is_echoed_success and not names_request(sent, opened):
+        verdict = _unproven(sent.api, finding, verdict)
     return replace(verdict, wait_seconds=wait_seconds(answer, at=at)) if isinstance(verdict, TryAgain) else verdict
 
 
-def _is_claim(verdict: Verdict, sent: SentRequest) -> bool:
-    """Return whether a verdict claims that the request was applied or refused, and no echo proves it."""
-    is_proven = isinstance(verdict, Succeeded) and sent.is_echoed
-    return not is_proven and not (isinstance(verdict, TryAgain) and verdict.may_have_acted)
-
-
-def _unconfirmed(api: Api, finding: Diagnosis, verdict: Verdict) -> TryAgain:
+def _unproven(api: Api, finding: Diagnosis, verdict: Verdict) -> TryAgain:
     """Return the verdict on an answer that may belong to another request."""
+    if isinstance(verdict, TryAgain) and verdict.may_have_acted:
+        # It proves nothing about the caller. Where tries are few, the next one has a fresh connection.
+        return verdict if verdict.tries else replace(verdict, halts_after=None)
     return TryAgain(
         finding.code,
         _text(api, finding, _ADVICE_UNCONFIRMED),

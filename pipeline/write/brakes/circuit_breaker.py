@@ -81,9 +81,11 @@ class CircuitBreaker:
         """Return the reason why all workers wait: an outage, or throttling of every request. Empty if they do not."""
         with self._lock:
             if self.is_open:
-                return [Wait(t("the platform is not answering correctly"), self._failing_since, self._probe_at)]
+                since, gives_up_at = self._failing_since, self._failing_since + self._limit
+                return [Wait(t("the platform is not answering correctly"), since, self._probe_at, gives_up_at)]
             if self._throttled_since is not None:
-                return [Wait(t("the platform throttles every request"), self._throttled_since)]
+                since, gives_up_at = self._throttled_since, self._throttled_since + self._limit
+                return [Wait(t("the platform throttles every request"), since, gives_up_at=gives_up_at)]
             return []
 
     def start(self) -> Clearance | float:

@@ -29,6 +29,11 @@ class FailureStreaks:
         with self._lock:
             return self._endings.count(verdict)
 
+    def forget(self, row: Hashable) -> None:
+        """Forget a settled row."""
+        with self._lock:
+            self._refusals.forget(row)
+
 
 class _RefusalStreak:
     """
@@ -39,20 +44,27 @@ class _RefusalStreak:
 
     A success, a refusal under another code, or an open verdict ends a streak, since the platform then handled a row. An
     attempt that may be repeated (lost, throttled) proves nothing, so the streak continues.
+
+    The rows of an ended streak were at fault themselves, so their repeats begin no other one.
     """
 
     def __init__(self) -> None:
         self._attempts: dict[str, Counter[Hashable]] = {}
+        self._rows_at_fault: set[Hashable] = set()
+
+    def forget(self, row: Hashable) -> None:
+        self._rows_at_fault.discard(row)
 
     def count(self, row: Hashable, verdict: Verdict) -> Halt | None:
         if not isinstance(verdict, TryAgain):
-            same = verdict.code if isinstance(verdict, Refused) else None
-            self._attempts = {code: counted for code, counted in self._attempts.items() if code == same}
+            self._end_streaks(verdict.code if isinstance(verdict, Refused) else None)
         if not isinstance(verdict, Refused | TryAgain) or verdict.halts_after is None:
+            return None
+        is_bounded = isinstance(verdict, TryAgain) and verdict.tries is not None
+        if row in self._rows_at_fault and not is_bounded:
             return None
         attempts = self._attempts.setdefault(verdict.code, Counter())
         attempts[row] += 1
-        is_bounded = isinstance(verdict, TryAgain) and verdict.tries is not None
         if (attempts[row] if is_bounded else len(attempts)) < verdict.halts_after:
             return None
         streak = (
@@ -66,6 +78,10 @@ class _RefusalStreak:
             t("{streak} failed the same way: {text}", streak=streak, text=verdict.text),
             may_have_acted=may_have_acted,
         )
+
+    def _end_streaks(self, but: str | None) -> None:
+        for code in [code for code in self._attempts if code != but]:
+            self._rows_at_fault.update(self._attempts.pop(code))
 
 
 class _EqualEndings:
