@@ -151,6 +151,8 @@ class SqliteFile:
             self.reader = self.writer if only_reads else connect(path)
             if not only_reads:
                 self._lock.prepare(self.writer)
+                # What the file itself says is compared later. That of a new ledger says nothing before.
+                self.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         self._lost_file = LostFileCheck(path, places, self.reader, self._reading)
         self._log = LogSize(path, clock, connect)
         self._quotas: QuotaStore | None = None
@@ -184,7 +186,7 @@ class SqliteFile:
         return self._clock.now()
 
     def check_kept(self, run_id: str) -> None:
-        """Raise LedgerError if the file was moved, after saving a copy."""
+        """Raise LedgerError if the file was moved or overwritten, after saving a copy if it can be saved."""
         self._lost_file.check(run_id)
 
     def check_space(self, run_id: str) -> None:

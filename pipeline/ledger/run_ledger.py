@@ -111,6 +111,8 @@ class RunLedger:
         return self._generation.salt
 
     def _commit(self, write: Callable[[Connection], T]) -> T:
+        # Before it, too: the commit may write the log to a file that was overwritten, and so hide it.
+        self._file.check_kept(self.run.run_id)
         with self._file.clear_errors():
             result = self._transactions.run(write)
         # A commit to a file that is not in its place does not count.

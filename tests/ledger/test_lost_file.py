@@ -1,6 +1,8 @@
-"""A ledger that is deleted, moved or replaced during a run: the next commit does not count, and a copy is saved."""
+"""A ledger that is deleted, moved, replaced or overwritten during a run: the next commit does not count."""
 
+import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
@@ -108,6 +110,59 @@ def test_nothing_more_is_sent(
         resumed = again.resume(again.find(run_id), ME)
         nights.deliver(resumed, {})
     assert nights.keys_sent() == ["B", "C"]
+
+
+def emptied(ledger: Path, _older: Path) -> None:
+    os.truncate(ledger, 0)
+
+
+def overwritten_by_an_older_copy(ledger: Path, older: Path) -> None:
+    shutil.copyfile(older, ledger)
+
+
+def overwritten_by_another_ledger(ledger: Path, _older: Path) -> None:
+    shutil.copyfile(ledger.parent.parent / "backup.db", ledger)
+
+
+def overwritten_by_something_else(ledger: Path, _older: Path) -> None:
+    ledger.write_bytes(b"no ledger" * 10_000)
+
+
+@pytest.mark.parametrize("act", [intend, heartbeat, keep_job])
+@pytest.mark.parametrize(
+    "overwrite", [emptied, overwritten_by_an_older_copy, overwritten_by_another_ledger, overwritten_by_something_else]
+)
+def test_an_overwritten_file_is_detected(
+    overwrite: Callable[[Path, Path], None], act: Callable[[RunLedger, list[Due]], None], run: Run, tmp_path: Path
+) -> None:
+    """The same file with other content ends the run too, before the next intent counts."""
+    older = tmp_path / "older.db"
+    shutil.copyfile(run.path, older)
+    written_to_the_file(run.path)
+    run.run.heartbeat()
+    overwrite(run.path, older)
+
+    with pytest.raises(LedgerError, match=r"it was overwritten while run .* restore your newest copy") as refused:
+        act(run.run, run.left)
+
+    assert refused.value.users_fault
+
+
+def test_a_written_log_is_no_loss(run: Run) -> None:
+    """Other processes may write the log to the file, as often as they like."""
+    for due in run.left:
+        written_to_the_file(run.path)
+        run.nights.carry(run.run, due, DONE)
+    written_to_the_file(run.path)
+    run.run.heartbeat()
+
+    assert run.nights.keys_sent() == ["A", "B", "C"]
+
+
+def written_to_the_file(ledger: Path) -> None:
+    """Write the log to the file, as any process may."""
+    with closing(sqlite3.connect(ledger)) as other:
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def test_a_replacing_file_is_not_damaged(run: Run) -> None:

@@ -66,7 +66,7 @@ def test_a_disk_may_be_full_at_any_write(new_workspace: NewWorkspace, write: int
 
 @pytest.mark.parametrize(
     ("size", "has_sent"),
-    [pytest.param("352k", False, id="while it stages"), pytest.param("1536k", True, id="while it sends")],
+    [pytest.param("512k", False, id="while it stages"), pytest.param("1536k", True, id="while it sends")],
 )
 def test_a_small_disk_really_fills_up(new_workspace: NewWorkspace, mount: Mount, size: str, *, has_sent: bool) -> None:
     """A ledger on a disk that is too small stops the run; once there is room the run goes on."""

@@ -207,7 +207,12 @@ def _read_only(path: Path) -> sqlite3.Connection:
                 file=path.name,
             )
         )
-    return _connected(f"{uri}?immutable=1")
+    return open_without_log(path)
+
+
+def open_without_log(path: Path) -> sqlite3.Connection:
+    """Open a file as it is on disk, read-only, without its write-ahead log and without locks."""
+    return _connected(f"{path.absolute().as_uri()}?immutable=1")
 
 
 def _connected(uri: str) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""Detects that an open file was deleted, moved or replaced: what is written to it then would be lost."""
+"""Detects that an open file was deleted, moved, replaced or overwritten: what is written to it then would be lost."""
 
 import sqlite3
 import threading
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import LedgerError
 from pipeline.language import t
+from pipeline.ledger.store.database import open_without_log
+from pipeline.ledger.store.generations import Generation, current
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,56 @@ class Place:
         return (found.st_dev, found.st_ino) == (self.device, self.inode)
 
 
+class StoredState:
+    """
+    How far the ledger had come when its log was last written to the file.
+
+    Checkpoints of any process change the file, and the state in it never goes back.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = self._stamp_now()
+        self._state = self._read()
+
+    def goes_on(self) -> bool:
+        """Return whether the file is as it was, or as a checkpoint left it."""
+        stamp = self._stamp_now()
+        if stamp == self._stamp:
+            return True
+        state, before = self._read(), self._state
+        if state is None:
+            return before is None
+        if before is not None and not _may_follow(state, before):
+            return False
+        self._stamp, self._state = stamp, state
+        return True
+
+    def _stamp_now(self) -> tuple[int, int]:
+        found = self._path.stat()
+        return found.st_mtime_ns, found.st_size
+
+    def _read(self) -> Generation | None:
+        try:
+            # The table is a single page, so that a checkpoint under way can't make it unreadable.
+            with closing(open_without_log(self._path)) as connection:
+                return current(connection)
+        except (sqlite3.Error, TypeError):
+            return None
+
+
+def _may_follow(state: Generation, before: Generation) -> bool:
+    if state.generation != before.generation:
+        return state.generation > before.generation
+    return state.name == before.name and state.sequence >= before.sequence
+
+
 class LostFileCheck:
     """
-    Detects that the ledger was deleted, moved or replaced while it is open, and saves what it holds.
+    Detects that the ledger was deleted, moved, replaced or overwritten while it is open, and saves what it holds.
 
     `places` are the file, and its write-ahead log. `reader` is a connection to it; it is used under the lock `reading`.
+    Without `places` nothing is checked: the ledger is only read.
     """
 
     def __init__(
@@ -48,6 +95,7 @@ class LostFileCheck:
         self._places = places
         self._reader = reader
         self._reading = reading
+        self._state = StoredState(path) if places else None
         self._turn = threading.Lock()
         self._saved: Path | None = None
         self._is_lost = False
@@ -55,6 +103,7 @@ class LostFileCheck:
     def check(self, run_id: str) -> None:
         """Raise LedgerError if the ledger is no longer in its place, after saving a copy beside that."""
         if all(place.is_kept() for place in self._places):
+            self._check_state(run_id)
             return
         with self._turn:
             if not self._is_lost:
@@ -71,6 +120,21 @@ class LostFileCheck:
                 path=self._path,
                 run_id=run_id,
                 advice=advice,
+            )
+        )
+
+    def _check_state(self, run_id: str) -> None:
+        if self._state is None:
+            return
+        with self._turn:
+            if self._state.goes_on():
+                return
+        raise LedgerError(
+            t(
+                "ledger {path}: it was overwritten while run {run_id} was on; no further request is sent. End all "
+                "runs, restore your newest copy of it, then `backfill run JOB --resync`; see docs/backup.md",
+                path=self._path,
+                run_id=run_id,
             )
         )
 
