@@ -20,8 +20,8 @@ BUSY_SECONDS = 20.0
 LOG_BYTES = 64 << 20
 # Attempts to switch a new file to a write-ahead log, while other processes switch it too.
 _SWITCHES = 100
-# 64 MiB of pages in memory.
-_CACHE = "PRAGMA cache_size = -65536"
+# 40 MiB of pages in memory, for each of two connections.
+_CACHE = "PRAGMA cache_size = -40960"
 # Errors that the user can fix: the file's name, its permissions, or another process.
 _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
 _GIVE_ACCESS = later("give this user write access to the file and its folder")
