@@ -14,16 +14,23 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 
 # Where Debian, and others, put the server's programs.
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin")
 # A test server need not outlive the machine.
-SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=300", "autovacuum=off", "log_min_messages=fatal")
+SETTINGS = (
+    "fsync=off",
+    "full_page_writes=off",
+    "max_connections=300",
+    "autovacuum=off",
+    "log_min_messages=fatal",
+    "jit=off",
+)
 # Seconds that a server may take to start.
 START_SECONDS = 60
 
@@ -60,7 +67,6 @@ class PostgresServer:
     port: int
     settings: Sequence[str] = SETTINGS
     process: subprocess.Popen[bytes] | None = None
-    numbers: Iterator[int] = field(default_factory=count)
 
     def url_of(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -97,7 +103,10 @@ class PostgresServer:
 
     def database(self, template: str = "template1") -> str:
         """Make a database; return its URL."""
-        name = f"ledger_{next(self.numbers)}"
+        return self.make(f"ledger_{uuid4().hex}", template)
+
+    def make(self, name: str, template: str) -> str:
+        """Make a database of this name; return its URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
         return self.url_of(name)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
 from pipeline.clock import SystemClock
+from pipeline.errors import LedgerError
 from pipeline.ledger.store.marks import Marks
 from pipeline.ledger.store.port import Server
 from pipeline.ledger.store.postgresql.connection import PostgresConnection
@@ -117,3 +119,25 @@ def test_a_restart_of_the_server_is_another_epoch(ready: Server) -> None:
 
     assert epochs[0] == epochs[1]
     assert epochs[0].startswith("server 1")
+
+
+def test_a_quota_that_is_new_after_a_resync_begins_cautiously(ready: Server) -> None:
+    """A ledger that was lost or copied knows no quotas: of each the step gets a state of no known format."""
+    one = store(ready, SystemClock())
+    new = one.change("known before", lambda state: (b"x", state))
+    one.forget()
+    found = [one.change(name, lambda state: (b"x", state)) for name in ("known before", "points")]
+    one.close()
+
+    assert (new, found) == (None, [b"[0, null]"] * 2)
+
+
+def test_a_quota_that_is_gone_gives_no_permit(ready: Server) -> None:
+    """The database was replaced while a run was on: another run would use another quota."""
+    one = store(ready, SystemClock())
+    one.change("points", lambda _: (b"x", None))
+    with psycopg.connect(ready.url, autocommit=True) as connection:
+        connection.execute("DELETE FROM quotas")
+    with pytest.raises(LedgerError, match="deleted, moved or replaced while a run was on; no further request is sent"):
+        one.change("points", lambda state: (b"x", state))
+    one.close()

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pipeline.clock import Clock
+from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.store.postgresql.connection import ConnectionLost, PostgresConnection
 from pipeline.ledger.store.postgresql.errors import with_clear_errors
 
@@ -12,7 +14,11 @@ T = TypeVar("T")
 
 # A commit may be lost with the server: the state is then of another start of the server, and counts as unknown.
 _BEGIN = "SET LOCAL synchronous_commit = off; SET LOCAL idle_in_transaction_session_timeout = 5000"
-_ADD = "INSERT INTO quotas (name) VALUES (?) ON CONFLICT DO NOTHING"
+# A quota without a line begins with the state of all those: none, or the one that `forget` has left.
+_ADD = """
+INSERT INTO quotas (name, state) VALUES (?, (SELECT state FROM quotas WHERE name = '')) ON CONFLICT DO NOTHING
+"""
+_ADD_ALL = "INSERT INTO quotas (name) VALUES ('') ON CONFLICT DO NOTHING"
 # The state of a quota, the server's time, and when the server started; both in seconds since 1970.
 _STATE = """
 SELECT state, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION),
@@ -78,7 +84,7 @@ class ServerQuotaStore:
         try:
             connection.begin(_BEGIN)
             sent_at = self._clock.steady()
-            ((state, server_time, started),) = connection.execute(_STATE, (name,)).fetchall()
+            state, server_time, started = self._read(name)
             has_jumped = self._compare_clocks(server_time, started, sent_at, self._clock.steady())
             changed, result = step(_FORGOTTEN if has_jumped else state)
             connection.execute(_SET, (changed, name))
@@ -87,6 +93,19 @@ class ServerQuotaStore:
             connection.rollback()
             raise
         return result
+
+    def _read(self, name: str) -> tuple[bytes | None, float, float]:
+        line: tuple[bytes | None, float, float] | None = self._connection.execute(_STATE, (name,)).fetchone()
+        if line is None:
+            # The database was replaced. Another run would use another quota.
+            raise LedgerError(
+                t(
+                    "ledger {path}: it was deleted, moved or replaced while a run was on; no further request is "
+                    "sent. Put it back, then resume the run",
+                    path=self._name,
+                )
+            )
+        return line
 
     def _compare_clocks(self, server_time: float, started: float, sent_at: float, answered_at: float) -> bool:
         """
@@ -105,6 +124,7 @@ class ServerQuotaStore:
     def forget(self) -> None:
         """Make every quota begin cautiously: what was sent in the last moments is not known."""
         with self._turn, with_clear_errors(self._name):
+            self._connection.execute(_ADD_ALL)
             self._connection.execute("UPDATE quotas SET state = ?", (_FORGOTTEN,))
 
     def close(self) -> None:
