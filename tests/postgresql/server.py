@@ -33,6 +33,7 @@ SETTINGS = (
 )
 # Seconds that a server may take to start.
 START_SECONDS = 60
+_LOOK_SECONDS = 0.02
 
 
 def program(name: str) -> str:
@@ -90,7 +91,7 @@ class PostgresServer:
             except psycopg.OperationalError:
                 if time.monotonic() > until or self.process.poll() is not None:
                     raise
-                self.process.poll()
+                time.sleep(_LOOK_SECONDS)
             else:
                 return
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from pipeline.ledger.store.postgresql.database import PostgresDatabase
 from pipeline.ledger.store.postgresql.quotas import ServerQuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.model import RoundTrip
+from tests.postgresql.server import PostgresServer
 
 RATE = 5.0
 
@@ -121,19 +123,41 @@ def test_a_restart_of_the_server_is_another_epoch(ready: Server) -> None:
     assert epochs[0].startswith("server 1")
 
 
-def test_a_quota_that_is_new_after_a_resync_begins_cautiously(ready: Server) -> None:
-    """A ledger that was lost or copied knows no quotas: of each the step gets a state of no known format."""
-    one = store(ready, SystemClock())
-    new = one.change("known before", lambda state: (b"x", state))
-    one.forget()
-    found = [one.change(name, lambda state: (b"x", state)) for name in ("known before", "points")]
+@pytest.fixture
+def used(ready: Server) -> Server:
+    """A ledger that has sent."""
+    with psycopg.connect(ready.url, autocommit=True) as connection:
+        connection.execute("INSERT INTO generations (name, begun_at) VALUES ('resync', '')")
+    return ready
+
+
+def test_a_quota_that_a_used_ledger_does_not_know_begins_cautiously(used: Server) -> None:
+    """After a resync, a copy, or a crash before a process began, the step gets a state of no known format."""
+    one = store(used, SystemClock())
+    found = [one.change("points", lambda state: (b"x", state)) for _ in range(2)]
     one.close()
 
-    assert (new, found) == (None, [b"[0, null]"] * 2)
+    assert found == [b"[0, null]", b"x"]
 
 
-def test_a_quota_that_is_gone_gives_no_permit(ready: Server) -> None:
-    """The database was replaced while a run was on: another run would use another quota."""
+def test_a_crash_of_the_server_empties_the_quotas(doomed: PostgresServer, tmp_path: Path) -> None:
+    """Its last commits may be lost, so a run that goes on begins cautiously, whatever was known before."""
+    server = Server(doomed.database(), tmp_path)
+    PostgresDatabase(server, SystemClock(), Marks([])).close()
+    one = store(server, SystemClock())
+    one.change("points", lambda _: (b"x", None))
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("INSERT INTO generations (name, begun_at) VALUES ('resync', '')")
+    doomed.kill()
+    doomed.start()
+    found = one.change("points", lambda state: (b"x", state))
+    one.close()
+
+    assert found == b"[0, null]"
+
+
+def test_a_quota_of_a_ledger_that_was_replaced_gives_no_permit(ready: Server) -> None:
+    """An empty ledger is in its place: another run would use another quota."""
     one = store(ready, SystemClock())
     one.change("points", lambda _: (b"x", None))
     with psycopg.connect(ready.url, autocommit=True) as connection:

@@ -1,7 +1,6 @@
 """What became of a transaction whose server went away, at any moment of it."""
 
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -20,7 +19,7 @@ from pipeline.ledger.store.postgresql.database import PostgresDatabase
 from pipeline.model import Status
 from tests.ledger_runs.job_runs import ALIVE, DONE, JobRuns, NewJobRuns, Opens, conclude
 from tests.ledger_runs.staged_rows import order
-from tests.postgresql.server import PostgresServer, running
+from tests.postgresql.server import PostgresServer
 
 NOTE = "UPDATE runs SET throttled = throttled + 1"
 NOTED = "SELECT throttled FROM runs"
@@ -134,13 +133,6 @@ def test_a_run_is_resumed_once_wherever_the_connection_is_lost(
     found = ledger._file.read(lambda c: c.execute("SELECT fence FROM jobs").fetchall())
 
     assert (found, resumed.run.phase) == ([(2,)], Phase.DELIVERING)
-
-
-@pytest.fixture(scope="module")
-def doomed() -> Iterator[PostgresServer]:
-    """A server that may be killed."""
-    with running() as server:
-        yield server
 
 
 def test_a_run_goes_on_after_the_server_crashed(doomed: PostgresServer, tmp_path: Path) -> None:
