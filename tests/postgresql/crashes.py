@@ -38,8 +38,8 @@ class Crasher(Killer):
         self._server, self._proxy = server, proxy
         self.at_commit = 0
 
-    def _new_workspace(self) -> Workspace:
-        workspace = super()._new_workspace()
+    def _make_workspace(self, folder: Path) -> Workspace:
+        workspace = super()._make_workspace(folder)
         database = self._server.database().rpartition("/")[2]
         use_ledger(workspace, f"postgresql://postgres@127.0.0.1:{self._proxy.port}/{database}")
         return workspace

@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from tests.postgresql.server import free_port
-
 _COMMIT = b"COMMIT\x00"
 _BYTES = 1 << 16
 
@@ -18,12 +16,12 @@ class Proxy:
     After `lose_answer(call)` the next answer to a COMMIT is not passed on: `call` is called, and the connection ends.
     """
 
-    def __init__(self, server_port: int) -> None:
-        self.port = free_port()
+    def __init__(self, server_port: int, listening: socket.socket) -> None:
         self._server_port = server_port
         self._lock = threading.Lock()
         self._call: Callable[[], object] | None = None
-        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self._listening = listening
+        self.port = int(listening.getsockname()[1])
 
     def lose_answer(self, call: Callable[[], object]) -> None:
         """Lose the answer to the next COMMIT."""
@@ -74,9 +72,9 @@ class Proxy:
 
 
 @contextmanager
-def proxied(server_port: int) -> Iterator[Proxy]:
-    """Run a proxy before a server."""
-    proxy = Proxy(server_port)
+def proxied(server_port: int, listening: socket.socket | None = None) -> Iterator[Proxy]:
+    """Run a proxy before a server; it listens on this socket, or on a free port."""
+    proxy = Proxy(server_port, listening or socket.create_server(("127.0.0.1", 0)))
     serving = threading.Thread(target=proxy.serve, daemon=True)
     serving.start()
     try:
