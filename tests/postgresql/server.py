@@ -53,6 +53,12 @@ def unprivileged() -> Sequence[str]:
     return ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--")
 
 
+def chown(path: Path) -> None:
+    """Give a file to the user that the server runs as."""
+    if os.geteuid() == 0:
+        shutil.chown(path, "postgres", "postgres")
+
+
 def free_port() -> int:
     """Return a port of the loopback that is free now."""
     with socket.socket() as probe:
@@ -123,8 +129,7 @@ def running(settings: Sequence[str] = SETTINGS) -> Iterator[PostgresServer]:
     """Run a server in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="backfill-postgresql-"))
     try:
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres", "postgres")
+        chown(folder)
         command = [*unprivileged(), program("initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust",
                    "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]  # fmt: skip
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)

@@ -1,6 +1,7 @@
 """Two hosts whose clocks differ send for one account, under one quota."""
 
 import csv
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,8 +53,7 @@ class Shared:
 
 def share_the_quota(folder: Path, server: PostgresServer, rows: int) -> Shared:
     """Run two jobs of `rows` balances on two hosts at once; raise AssertionError if a promise is broken."""
-    with Simulator() as simulator:
-        workspace = Workspace(folder, simulator, points(5))
+    with Simulator() as simulator, closing(Workspace(folder, simulator, points(5))) as workspace:
         use_ledger(workspace, server.database())
         config = workspace.folder / "backfill.toml"
         config.write_text(config.read_text(encoding="utf-8") + _SECOND_JOB, encoding="utf-8")
