@@ -182,9 +182,11 @@ $(VENV)/shells: $(VENV)/made
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends zsh fish >/dev/null; }
 	@touch $@
 
-# The tests of ledgers on a server start PostgreSQL and PgBouncer.
+# The tests of ledgers on a server start PostgreSQL and PgBouncer, and hosts of their own (ip) with other clocks.
 $(VENV)/servers: $(VENV)/made
-	@{ ls /usr/lib/postgresql/*/bin/postgres && ls /usr/sbin/pgbouncer; } >/dev/null 2>&1 || { \
-		echo "set-up: no PostgreSQL or PgBouncer found; installing Debian's (root only, about 60 MB)"; \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends postgresql pgbouncer >/dev/null; }
+	@{ ls /usr/lib/postgresql/*/bin/postgres && ls /usr/sbin/pgbouncer && command -v faketime && command -v ip; } \
+		>/dev/null 2>&1 || { \
+		echo "set-up: no PostgreSQL, PgBouncer, faketime or ip found; installing Debian's (root only, about 60 MB)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends \
+			postgresql pgbouncer faketime iproute2 >/dev/null; }
 	@touch $@

@@ -11,7 +11,7 @@ from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.language import t
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
-from pipeline.ledger.database import open_database
+from pipeline.ledger.database import Database, open_database
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, run_counts, runs, totals
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.history.totals import ReadRow, Wanted
@@ -50,7 +50,7 @@ class Ledger:
     - `owner` is this process, as the job leases name it; `is_dead` says whether the owner of a lease has ended.
     - `traces` are files outside of the ledger that show whether it is the newest copy.
     - `only_reads`: nothing is written; the file may be on read-only media.
-    - `connect` opens a file; tests pass one that fails.
+    - `connect` opens a file, `open_database` a ledger; tests pass some that fail.
     - `lease_seconds` is the length of a job's lease, `busy_seconds` the longest wait for the write lock.
     """
 
@@ -67,6 +67,7 @@ class Ledger:
         sizes: BatchSizes = DEFAULT_SIZES,
         lease_seconds: float = lease.LEASE_SECONDS,
         busy_seconds: float = BUSY_SECONDS,
+        open_database: Callable[..., Database] = open_database,
     ) -> None:
         # A ledger on a server has only its scratch folder here.
         self.path = place if isinstance(place, Path) else place.scratch
@@ -322,8 +323,18 @@ class Ledger:
         return runs.bind_account(connection, account, merchant, generation)
 
     def _take(self, write: Callable[[Connection], tuple[RunRecord, Lease]]) -> RunLedger:
+        tried: list[Lease] = []
+
+        def write_once(connection: Connection) -> tuple[RunRecord, Lease]:
+            # It is called again if the server went away, maybe while it answered to the commit.
+            if tried and lease.is_taken(connection, tried[-1]):
+                return runs.find(connection, tried[-1].run_id), tried[-1]
+            run, job_lease = write(connection)
+            tried.append(job_lease)
+            return run, job_lease
+
         with self._file.clear_errors():
-            run, job_lease = self._file.transactions().run(write)
+            run, job_lease = self._file.transactions().run(write_once)
         self._file.check_kept(run.run_id)
         return RunLedger(self._file, self._clock, run, job_lease, is_gone=self._is_gone, sizes=self._sizes)
 

@@ -86,6 +86,9 @@ class Killer:
         folder = self._folder / str(self.figures.histories)
         self.figures.histories += 1
         self._ends = []
+        return self._make_workspace(folder)
+
+    def _make_workspace(self, folder: Path) -> Workspace:
         return Workspace(
             folder, self._simulator, self._export, concurrency=self._concurrency, transport=self._transport
         )

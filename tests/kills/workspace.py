@@ -50,6 +50,9 @@ class Workspace:
     faster and may have a fault.
     """
 
+    # The module of the command.
+    module = "pipeline"
+
     def __init__(
         self,
         folder: Path,
@@ -82,7 +85,7 @@ class Workspace:
         """Start the command in a new process, through `wrapper` if given."""
         environ = {name: value for name, value in os.environ.items() if name != "BACKFILL_CONFIG"}
         process = subprocess.Popen(
-            [*wrapper, sys.executable, "-m", "pipeline", *words],
+            [*wrapper, sys.executable, "-m", self.module, *words],
             cwd=self.folder,
             env={**environ, "PYTHONPATH": os.pathsep.join([str(_CHECKOUT), *sys.path])},
             stdout=subprocess.PIPE,

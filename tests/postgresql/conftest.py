@@ -14,7 +14,7 @@ from pipeline.model import Export
 from tests.ledger_runs.job_runs import ALIVE, ME, JobRuns, NewJobRuns, Opens
 from tests.moved_clock import MovedClock
 from tests.postgresql import fixtures
-from tests.postgresql.server import PostgresServer
+from tests.postgresql.server import PostgresServer, running
 
 postgres = fixtures.postgres
 
@@ -25,6 +25,13 @@ def server(postgres: PostgresServer, tmp_path: Path) -> Iterator[Server]:
     url = postgres.database()
     yield Server(url, tmp_path)
     postgres.drop(url)
+
+
+@pytest.fixture(scope="module")
+def doomed() -> Iterator[PostgresServer]:
+    """A server that may be killed."""
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

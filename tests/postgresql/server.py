@@ -14,18 +14,26 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 
 # Where Debian, and others, put the server's programs.
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/pgsql/bin", "/usr/local/bin", "/usr/bin")
 # A test server need not outlive the machine.
-SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=300", "autovacuum=off", "log_min_messages=fatal")
+SETTINGS = (
+    "fsync=off",
+    "full_page_writes=off",
+    "max_connections=300",
+    "autovacuum=off",
+    "log_min_messages=fatal",
+    "jit=off",
+)
 # Seconds that a server may take to start.
 START_SECONDS = 60
+_LOOK_SECONDS = 0.02
 
 
 def program(name: str) -> str:
@@ -45,6 +53,12 @@ def unprivileged() -> Sequence[str]:
     return ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--")
 
 
+def chown(path: Path) -> None:
+    """Give a file to the user that the server runs as."""
+    if os.geteuid() == 0:
+        shutil.chown(path, "postgres", "postgres")
+
+
 def free_port() -> int:
     """Return a port of the loopback that is free now."""
     with socket.socket() as probe:
@@ -60,7 +74,6 @@ class PostgresServer:
     port: int
     settings: Sequence[str] = SETTINGS
     process: subprocess.Popen[bytes] | None = None
-    numbers: Iterator[int] = field(default_factory=count)
 
     def url_of(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -84,7 +97,7 @@ class PostgresServer:
             except psycopg.OperationalError:
                 if time.monotonic() > until or self.process.poll() is not None:
                     raise
-                self.process.poll()
+                time.sleep(_LOOK_SECONDS)
             else:
                 return
 
@@ -97,7 +110,10 @@ class PostgresServer:
 
     def database(self, template: str = "template1") -> str:
         """Make a database; return its URL."""
-        name = f"ledger_{next(self.numbers)}"
+        return self.make(f"ledger_{uuid4().hex}", template)
+
+    def make(self, name: str, template: str) -> str:
+        """Make a database of this name; return its URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
         return self.url_of(name)
@@ -113,8 +129,7 @@ def running(settings: Sequence[str] = SETTINGS) -> Iterator[PostgresServer]:
     """Run a server in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="backfill-postgresql-"))
     try:
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres", "postgres")
+        chown(folder)
         command = [*unprivileged(), program("initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust",
                    "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]  # fmt: skip
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)

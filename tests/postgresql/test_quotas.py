@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from pipeline.clock import SystemClock
+from pipeline.errors import LedgerError
 from pipeline.ledger.store.marks import Marks
 from pipeline.ledger.store.port import Server
 from pipeline.ledger.store.postgresql.connection import PostgresConnection
@@ -13,6 +16,7 @@ from pipeline.ledger.store.postgresql.database import PostgresDatabase
 from pipeline.ledger.store.postgresql.quotas import ServerQuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.model import RoundTrip
+from tests.postgresql.server import PostgresServer
 
 RATE = 5.0
 
@@ -117,3 +121,47 @@ def test_a_restart_of_the_server_is_another_epoch(ready: Server) -> None:
 
     assert epochs[0] == epochs[1]
     assert epochs[0].startswith("server 1")
+
+
+@pytest.fixture
+def used(ready: Server) -> Server:
+    """A ledger that has sent."""
+    with psycopg.connect(ready.url, autocommit=True) as connection:
+        connection.execute("INSERT INTO generations (name, begun_at) VALUES ('resync', '')")
+    return ready
+
+
+def test_a_quota_that_a_used_ledger_does_not_know_begins_cautiously(used: Server) -> None:
+    """After a resync, a copy, or a crash before a process began, the step gets a state of no known format."""
+    one = store(used, SystemClock())
+    found = [one.change("points", lambda state: (b"x", state)) for _ in range(2)]
+    one.close()
+
+    assert found == [b"[0, null]", b"x"]
+
+
+def test_a_crash_of_the_server_empties_the_quotas(doomed: PostgresServer, tmp_path: Path) -> None:
+    """Its last commits may be lost, so a run that goes on begins cautiously, whatever was known before."""
+    server = Server(doomed.database(), tmp_path)
+    PostgresDatabase(server, SystemClock(), Marks([])).close()
+    one = store(server, SystemClock())
+    one.change("points", lambda _: (b"x", None))
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("INSERT INTO generations (name, begun_at) VALUES ('resync', '')")
+    doomed.kill()
+    doomed.start()
+    found = one.change("points", lambda state: (b"x", state))
+    one.close()
+
+    assert found == b"[0, null]"
+
+
+def test_a_quota_of_a_ledger_that_was_replaced_gives_no_permit(ready: Server) -> None:
+    """An empty ledger is in its place: another run would use another quota."""
+    one = store(ready, SystemClock())
+    one.change("points", lambda _: (b"x", None))
+    with psycopg.connect(ready.url, autocommit=True) as connection:
+        connection.execute("DELETE FROM quotas")
+    with pytest.raises(LedgerError, match="deleted, moved or replaced while a run was on; no further request is sent"):
+        one.change("points", lambda state: (b"x", state))
+    one.close()

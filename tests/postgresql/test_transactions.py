@@ -1,7 +1,6 @@
 """What became of a transaction whose server went away, at any moment of it."""
 
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -13,14 +12,14 @@ import pytest
 from pipeline.clock import SystemClock
 from pipeline.errors import LedgerError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import RunState
+from pipeline.ledger.records import Phase, RunState
 from pipeline.ledger.store.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.database import PostgresDatabase
 from pipeline.model import Status
-from tests.ledger_runs.job_runs import ALIVE, DONE, JobRuns, NewJobRuns, conclude
+from tests.ledger_runs.job_runs import ALIVE, DONE, JobRuns, NewJobRuns, Opens, conclude
 from tests.ledger_runs.staged_rows import order
-from tests.postgresql.server import PostgresServer, running
+from tests.postgresql.server import PostgresServer
 
 NOTE = "UPDATE runs SET throttled = throttled + 1"
 NOTED = "SELECT throttled FROM runs"
@@ -33,7 +32,7 @@ class Failing:
         self._connection, self._at, self._is_done = connection, at, is_done
 
     def execute(self, query: Any, parameters: Any = ()) -> object:
-        text = query.decode() if isinstance(query, bytes) else str(query)
+        text = (query.decode() if isinstance(query, bytes) else str(query)).lstrip()
         if not text.startswith(self._at):
             return self._connection.execute(query, parameters)
         if self._is_done:
@@ -43,6 +42,12 @@ class Failing:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._connection, name)
+
+
+def fails_once(ledger: Ledger, at: str, *, is_done: bool) -> None:
+    """Let the connection that writes lose its server once."""
+    writer = ledger._file.writer
+    writer._connection = Failing(writer._connection, at, is_done=is_done)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before it", "after it"])
@@ -86,11 +91,48 @@ def test_the_loss_of_a_commit_is_no_commit_once_another_run_has_the_job(server: 
     database.close()
 
 
-@pytest.fixture(scope="module")
-def doomed() -> Iterator[PostgresServer]:
-    """A server that may be killed."""
-    with running() as server:
-        yield server
+def test_a_ledger_that_has_lost_commits_is_not_used_further(server: Server, new_job: NewJobRuns) -> None:
+    """The job's count went back under a run: the database was restored, or a standby took over that was behind."""
+    run = new_job().begin()
+    for _ in range(3):
+        run._commit(lambda c: c.execute(NOTE))
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("UPDATE jobs SET commits = commits - 1")
+    with pytest.raises(LedgerError, match="job orders: the ledger has lost commits of this run"):
+        run._commit(lambda c: c.execute(NOTE))
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("at", ["BEGIN", "INSERT INTO jobs", "INSERT INTO runs", "COMMIT"])
+def test_a_run_begins_once_wherever_the_connection_is_lost(opens: Opens, at: str, is_done: bool) -> None:
+    """A new run has no lease that counts its transactions; its job's line shows whether it was committed."""
+    ledger = opens()
+    fails_once(ledger, at, is_done=is_done)
+    orders = JobRuns(lambda owner=ALIVE: ledger)
+    run = orders.begin()
+    found = ledger._file.read(lambda c: c.execute("SELECT run_id, fence FROM jobs").fetchall())
+
+    assert found == [(run.run.run_id, 1)]
+    assert [record.run_id for record in ledger.recent()] == [run.run.run_id]
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("at", ["INSERT INTO jobs", "UPDATE runs", "COMMIT"])
+def test_a_run_is_resumed_once_wherever_the_connection_is_lost(
+    new_job: NewJobRuns, opens: Opens, at: str, is_done: bool
+) -> None:
+    """A resume that was committed is not taken for that of another process."""
+    orders = new_job()
+    run = orders.begin()
+    orders.stage(run, [order("A")])
+    conclude(run, RunState.INTERRUPTED)
+    run.release()
+    ledger = opens()
+    fails_once(ledger, at, is_done=is_done)
+    resumed = ledger.resume(ledger.find(run.run.run_id), orders.owner)
+    found = ledger._file.read(lambda c: c.execute("SELECT fence FROM jobs").fetchall())
+
+    assert (found, resumed.run.phase) == ([(2,)], Phase.DELIVERING)
 
 
 def test_a_run_goes_on_after_the_server_crashed(doomed: PostgresServer, tmp_path: Path) -> None:

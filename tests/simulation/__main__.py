@@ -7,7 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 
-from tests.simulation.play import play, play_long_run
+from tests.postgresql.server import running
+from tests.simulation.play import NewState, play, play_long_run
+from tests.simulation.served_ledger import ServedLedgers
+from tests.simulation.state_folder import in_files
 from tests.simulation.wire import TRANSPORTS, wired
 
 _BATCH = 10
@@ -22,15 +25,23 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--stop-at-first", action="store_true", help="end with the first seed that fails")
     parser.add_argument("--transport", choices=TRANSPORTS, help="use a real connection and this transport")
+    parser.add_argument("--ledger", choices=("sqlite", "postgresql"), default="sqlite", help="kind of ledger (sqlite)")
     parser.add_argument("--hours", type=float, metavar="HOURS", help="play one run of this many virtual hours instead")
     args = parser.parse_args()
     if args.hours is not None:
         return _long_run(args.hours)
+    if args.ledger == "sqlite":
+        return _play_seeds(args, in_files)
+    with running() as server:
+        return _play_seeds(args, ServedLedgers(server))
+
+
+def _play_seeds(args: argparse.Namespace, new_state: NewState) -> int:
     began = time.monotonic()
     batches = range(args.start, args.start + args.seeds, _BATCH)
     ends = [min(first + _BATCH, args.start + args.seeds) for first in batches]
     failures, requests, logged = 0, 0, args.start
-    play_batch = partial(_play_batch, transport=args.transport)
+    play_batch = partial(_play_batch, transport=args.transport, new_state=new_state)
     with ProcessPoolExecutor(args.jobs) as pool:
         for end, (failed, sent) in zip(ends, pool.map(play_batch, batches, ends), strict=True):
             failures, requests = failures + len(failed), requests + sent
@@ -60,12 +71,12 @@ def _long_run(hours: float) -> int:
     return 0
 
 
-def _play_batch(first: int, end: int, *, transport: str | None) -> tuple[list[str], int]:
+def _play_batch(first: int, end: int, *, transport: str | None, new_state: NewState) -> tuple[list[str], int]:
     failed, sent = [], 0
     with wired(transport) if transport else nullcontext() as wire:
         for seed in range(first, end):
             try:
-                sent += len(play(seed, wire).journal.entries)
+                sent += len(play(seed, wire, new_state).journal.entries)
             except Exception as exc:  # noqa: BLE001 - any failure is printed with its seed
                 failed.append(f"seed {seed}: {type(exc).__name__}: {exc}")
     return failed, sent

@@ -68,14 +68,15 @@ def check_run(evidence: Evidence) -> None:
     _lanes_are_kept(evidence)
 
 
-_NOT_IN_PLACE = "deleted, moved or replaced"
+# Errors of a run whose ledger is another one: in a file, and on a server.
+_OF_LOSSES = ("deleted, moved or replaced", "has lost commits", "taken over")
 
 
 def _no_internal_error(evidence: Evidence) -> None:
     """A command fails only if it lost its job while it was held up, or its clock moved, or its ledger was lost."""
     steps = [result.step for result in evidence.results]
     may_lose_its_job = any(step.frozen_after is not None or step.clock_step for step in steps)
-    may_fail = [text for text, may in (("taken over", may_lose_its_job), (_NOT_IN_PLACE, evidence.losses)) if may]
+    may_fail = [*(_OF_LOSSES if evidence.losses else ()), *(["taken over"] if may_lose_its_job else ())]
     for result in evidence.results:
         if result.exit_code == 1 and not any(text in (result.error or "") for text in may_fail):
             raise Broken(f"a command failed: {result.error}")

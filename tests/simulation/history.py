@@ -27,6 +27,7 @@ from pipeline.read import CHUNK_ROWS
 from pipeline.report import ReportFiles
 from pipeline.report.files.totals_file import TotalsFormat, write_totals
 from pipeline.run.events import RunEvents
+from pipeline.settings import Config
 from pipeline.tables.agreement_totals import totals_lines
 from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.ports import Transport, at_once
@@ -37,8 +38,7 @@ from tests.simulation.platform import Exchange, Journal, Platform, SimulatedSign
 from tests.simulation.rows import cards_in
 from tests.simulation.scenario import Scenario, Step
 from tests.simulation.settings import config_of
-from tests.simulation.state_folder import StateFolder
-from tests.simulation.storage import SimulatedFiles
+from tests.simulation.state_folder import State
 from tests.simulation.strays import Strays
 from tests.simulation.wire import Wire, WiredTransport
 from tests.simulation.world import Killed, Process, ProcessClock, World
@@ -116,7 +116,12 @@ class History:
     """One scenario, played once. With a wire its requests leave over that."""
 
     def __init__(
-        self, scenario: Scenario, folder: Path, wire: Wire | None = None, pieces: Pieces = ALL_AT_ONCE
+        self,
+        scenario: Scenario,
+        folder: Path,
+        state: State,
+        wire: Wire | None = None,
+        pieces: Pieces = ALL_AT_ONCE,
     ) -> None:
         self.folder = folder
         self.pieces = pieces
@@ -139,7 +144,7 @@ class History:
             self._online = OnlineSystem(
                 self.world, self.platform, cards_in(sorted(folder.glob("*.csv"))), scenario.seed
             )
-        self.state = StateFolder(folder / "state")
+        self.state = state
         self._backed_up_at: float | None = None
         self._latest_offset = 0.0
         self._pids = 0
@@ -173,11 +178,11 @@ class History:
     def _write_totals(self) -> None:
         """Write the totals of agreements, as `backfill totals --output` does."""
         clock = ProcessClock(Process(self.world, self._pids + 1))
-        configs = [config_of(self.scenario, self.folder, Step("totals", job)) for job in self.scenario.jobs]
+        configs = [self.config_of(Step("totals", job)) for job in self.scenario.jobs]
         config = replace(
             configs[0], jobs={job: one.jobs[job] for job, one in zip(self.scenario.jobs, configs, strict=True)}
         )
-        with closing(Ledger(config.ledger_path, clock, this_process())) as ledger:
+        with closing(Ledger(config.ledger, clock, this_process())) as ledger:
             totals = Totals(config, ledger, Wanted(0, 99991231))
             with (self.folder / TOTALS_NAME).open("wb") as file:
                 write_totals(totals_lines(totals), file, TotalsFormat.CSV)
@@ -253,11 +258,9 @@ class History:
         match step.verb:
             case "back_up":
                 self._backed_up_at = now if self.state.back_up() else None
-            case "restore" if self._backed_up_at is not None:
-                self.state.restore(step.what)
+            case "restore" if self._backed_up_at is not None and self.state.restore(step.what):
                 self.evidence.losses.append(LedgerLoss(now, self._backed_up_at))
-            case "lose":
-                self.state.lose(step.what)
+            case "lose" if self.state.lose(step.what):
                 # Without the quotas nobody knows what was sent before.
                 self.evidence.losses.append(LedgerLoss(now, float("-inf")))
 
@@ -272,6 +275,10 @@ class History:
             if write_fixed_rows(report, self.folder / name, self._fixes, self.scenario.seed):
                 return name
         return None
+
+    def config_of(self, step: Step) -> Config:
+        """Return the config at one step."""
+        return config_of(self.scenario, self.folder, step, self.state.place)
 
     def transport(self, process: Process) -> Transport:
         """Return a process's transport to the platform."""
@@ -347,16 +354,15 @@ class _Command:
 
     def _act(self) -> ReportFiles | NothingDone | Reconciled | None:
         history, step = self._history, self._result.step
-        files = SimulatedFiles(self._process)
-        config = config_of(history.scenario, history.folder, step)
+        config = history.config_of(step)
         ledger = Ledger(
-            config.ledger_path,
+            config.ledger,
             self._clock,
             self._process.owner,
             traces=traces_of(config),
             is_dead=history.is_dead,
-            connect=files,
             sizes=history.pieces.ledger,
+            **history.state.opens(self._process),
         )
         if step.verb == "prune":
             ledger.prune(runs_before=self._clock.now() + timedelta(days=1))

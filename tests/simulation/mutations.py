@@ -5,6 +5,7 @@ Each fault is made in a copy of the tree. A fault that a thousand histories do n
 """
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,12 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a restart forgets the quota": (
         Body(
             "pipeline.ledger.store.quotas:QuotaStore.change",
+            "states = self.__dict__.setdefault('states', {})\n"
+            "states[name], reported = step(states.get(name))\n"
+            "return reported",
+        ),
+        Body(
+            "pipeline.ledger.store.postgresql.quotas:ServerQuotaStore.change",
             "states = self.__dict__.setdefault('states', {})\n"
             "states[name], reported = step(states.get(name))\n"
             "return reported",
@@ -234,6 +241,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     ),
     "the fence is ignored": (
         Code("pipeline.ledger.store.lease:check", "line is None or line[-1] != lease.fence", "line is None"),
+        Text("pipeline.ledger.store.lease:_LOCK", "AND fence = ?", "AND fence > 0 * ?"),
     ),
     "a process that was held up sends on": (
         Code("pipeline.write.delivery:Delivery._check_running", "self._keep_job()", "None"),
@@ -301,6 +309,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "all(place.is_kept() for place in self._places)",
             "True",
         ),
+        Body("pipeline.ledger.store.postgresql.transactions:PostgresTransactions._refuse_if_behind", "return"),
+        Text("pipeline.ledger.store.lease:_LOCK", "WHERE job = ? AND fence = ?", "WHERE job = ? AND fence > 0 * ?"),
     ),
     "a process that can't be seen counts as dead": (Body("pipeline.ledger.store.lease:_can_see", "return True"),),
     "other senders of balances are ignored": (Body("pipeline.assemble.parts.new_run:others_of", "return None"),),
@@ -386,30 +396,47 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
 }
 
 
-def find(changes: tuple[Change, ...], seeds: int) -> str:
-    """Return whether the simulation finds a fault, and in which seed."""
+def find(changes: tuple[Change, ...], seeds: int, *, ledger: str, jobs: int) -> str:
+    """
+    Return whether the simulation finds a fault, and in which seed.
+
+    Histories on a server take far longer, so the seed that finds the fault in a file is played there first.
+    """
     try:
         files = changed_files(changes, ROOT)
     except PlaceNotFound as exc:
         return f"NOT APPLIED: {exc}"
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "tree"
-        for part in ("pipeline", "tests/simulation", "schemas"):
+        for part in ("pipeline", "tests/simulation", "tests/postgresql", "schemas"):
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
         for file, source in files.items():
             (copy / file).write_text(source, encoding="utf-8")
-        command = [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--stop-at-first"]
-        ended = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-        if ended.returncode == 0:
-            return "NOT FOUND"
-        first = next(iter(ended.stdout.splitlines()), "")
-        return f"found: {first[:150]}" if first.startswith("seed") else f"NOT PLAYED: {ended.stderr[-200:]}"
+        all_seeds = ("--seeds", str(seeds), "--jobs", str(jobs))
+        found = _played(copy, *all_seeds)
+        if ledger == "sqlite":
+            return found
+        in_file = re.match(r"found: seed (\d+):", found)
+        if in_file:
+            found = _played(copy, "--ledger", ledger, "--start", in_file[1], "--seeds", "1")
+        return found if in_file and found != "NOT FOUND" else _played(copy, "--ledger", ledger, *all_seeds)
+
+
+def _played(tree: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "tests.simulation", "--stop-at-first", *options]
+    ended = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    if ended.returncode == 0:
+        return "NOT FOUND"
+    first = next(iter(ended.stdout.splitlines()), "")
+    return f"found: {first[:150]}" if first.startswith("seed") else f"NOT PLAYED: {ended.stderr[-200:]}"
 
 
 def main() -> int:
     """Try all faults; return 1 if one is not found."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutations", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="histories for each fault (1000)")
+    parser.add_argument("--ledger", choices=("sqlite", "postgresql"), default="sqlite", help="kind of ledger (sqlite)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--only", default="", help="only faults whose name contains this")
     args = parser.parse_args()
     missed = 0
@@ -417,7 +444,7 @@ def main() -> int:
         if args.only not in name:
             continue
         began = time.monotonic()
-        result = find(changes, args.seeds)
+        result = find(changes, args.seeds, ledger=args.ledger, jobs=args.jobs)
         missed += not result.startswith("found")
         sys.stdout.write(f"{name}: {result} ({time.monotonic() - began:.0f} s)\n")
         sys.stdout.flush()

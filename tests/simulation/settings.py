@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+from pipeline.ledger.store.port import Server
 from pipeline.model import Api, CsvFormat, Export
 from pipeline.settings import Account, AlipayAccount, BrandAccount, Config, Job, WechatAccount
 from tests.simulation.platform import BRAND_ID
 from tests.simulation.scenario import Scenario, Step
 
 
-def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
-    """Return the config of a history at one step."""
+def config_of(scenario: Scenario, folder: Path, step: Step, ledger: Path | Server) -> Config:
+    """Return the config of a history at one step, with its ledger."""
     job = Job(
         name=step.job,
         export=scenario.export,
@@ -33,7 +34,13 @@ def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
         trusted_for=scenario.trusted_for,
     )
     account: Any = _account(scenario)
-    return Config(folder / "backfill.toml", folder / "state" / "ledger.db", {"account": account}, {step.job: job})
+    return Config(
+        path=folder / "backfill.toml",
+        ledger_path=ledger if isinstance(ledger, Path) else folder / "unused.db",
+        accounts={"account": account},
+        jobs={step.job: job},
+        ledger_server=ledger if isinstance(ledger, Server) else None,
+    )
 
 
 def _constants(scenario: Scenario, *, changed: bool) -> Mapping[str, str]:

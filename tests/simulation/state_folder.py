@@ -2,21 +2,58 @@
 
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.ledger.store.port import Server
+from tests.simulation.storage import SimulatedFiles
+from tests.simulation.world import Process
+
+
+class State(Protocol):
+    """The ledger of a history, and what an operator does with it."""
+
+    @property
+    def place(self) -> Path | Server:
+        """Where the ledger is."""
+        ...
+
+    def opens(self, process: Process) -> dict[str, Any]:
+        """Return the parameters of `Ledger` for a process."""
+        ...
+
+    def back_up(self) -> bool:
+        """Copy the ledger as docs/backup.md says; return whether there is one."""
+        ...
+
+    def restore(self, what: str) -> bool:
+        """Replace the ledger, or all of the state, by the copy; return whether that is possible."""
+        ...
+
+    def lose(self, what: str) -> bool:
+        """Delete the ledger, its quotas, or all of the state; return whether that is possible."""
+        ...
+
+
+@contextmanager
+def in_files(folder: Path) -> Iterator["StateFolder"]:
+    """Keep the ledger of a history in files."""
+    yield StateFolder(folder / "state")
 
 
 class StateFolder:
-    """The folder of the ledger."""
+    """The folder of a ledger in a file; see `State`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.place = folder / "ledger.db"
         self._copy = folder.with_name("backup")
 
-    @property
-    def ledger(self) -> Path:
-        """The path of the ledger."""
-        return self.folder / "ledger.db"
+    def opens(self, process: Process) -> dict[str, Any]:
+        """Return the parameters of `Ledger` for a process."""
+        return {"connect": SimulatedFiles(process)}
 
     def back_up(self) -> bool:
         """Copy all files as docs/backup.md says; return whether there is a ledger."""
@@ -36,16 +73,18 @@ class StateFolder:
     def _mark(self, folder: Path) -> Path:
         return folder / "ledger.db-mark"
 
-    def restore(self, what: str) -> None:
+    def restore(self, what: str) -> bool:
         """Replace the ledger, or all files, by the copy."""
         self.lose(what)
         for copy in [self._copy / "ledger.db"] if what == "ledger" else sorted(self._copy.iterdir()):
             shutil.copy(copy, self.folder / "arriving")
             (self.folder / "arriving").replace(self.folder / copy.name)
+        return True
 
-    def lose(self, what: str) -> None:
+    def lose(self, what: str) -> bool:
         """Delete the ledger, its quotas, or all files."""
         pattern = {"ledger": "ledger.db*", "quota": "ledger.db-quota*", "state": "*"}[what]
         for file in list(self.folder.glob(pattern)):
             if what != "ledger" or file.name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
                 file.unlink()
+        return True

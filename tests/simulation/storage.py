@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,7 +50,7 @@ class SimulatedFiles:
         connection: sqlite3.Connection = sqlite3.connect(
             path.absolute().as_uri(), uri=True, timeout=0.0, isolation_level=None, factory=self._class
         )
-        self._process.files.append(connection)
+        self._process.closes.append(partial(sqlite3.Connection.close, connection))
         sqlite3.Connection.execute(connection, "PRAGMA journal_mode = WAL")
         sqlite3.Connection.execute(connection, "PRAGMA synchronous = OFF")
         return connection

@@ -10,6 +10,7 @@ from tests.simulation.evidence import read
 from tests.simulation.history import Evidence, History, memory_folder, remove
 from tests.simulation.rows import Row, write_export
 from tests.simulation.scenario import Scenario, Step
+from tests.simulation.state_folder import in_files
 
 # Virtual seconds after which the platform accepts rows that it refused: a row sent twice counts twice.
 _ACCEPTED_AFTER = 5.0
@@ -35,7 +36,8 @@ def played(seed: int, steps: tuple[Step, ...]) -> Evidence:
             refusals=dict.fromkeys(("a3", "a4", "a5"), "INVALID_PARAMETER"), fixes=True,
             refuses_until=_ACCEPTED_AFTER,
         )  # fmt: skip
-        evidence = History(scenario, folder).play()
+        with in_files(folder) as state:
+            evidence = History(scenario, folder, state).play()
         check(evidence)
         last = evidence.results[-1].report
         assert last is not None

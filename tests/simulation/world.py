@@ -7,7 +7,6 @@ be counted, and a process can die between any two of them.
 
 import heapq
 import random
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -54,6 +53,10 @@ class World:
     def wall(self) -> datetime:
         """Return the wall clock, which may step."""
         return _EPOCH + timedelta(seconds=self.now + self.wall_offset)
+
+    def server_time(self) -> datetime:
+        """Return the clock of a server, which nobody sets."""
+        return _EPOCH + timedelta(seconds=self.now)
 
     def steady(self) -> float:
         """Return the machine's steady clock, which all processes share."""
@@ -135,7 +138,8 @@ class Process:
         self.is_dead = False
         self.frozen_until = 0.0
         self.asleep: list[Sleep] = []
-        self.files: list[sqlite3.Connection] = []
+        # What closes each of its connections.
+        self.closes: list[Callable[[], None]] = []
         self.effects = 0
         self._dies_after = dies_after
         world.processes.append(self)
@@ -184,8 +188,8 @@ class Process:
         self.frozen_until = 0.0
         for sleep in self.asleep:
             sleep.end()
-        for connection in self.files:
-            sqlite3.Connection.close(connection)
+        for close in self.closes:
+            close()
 
 
 class ProcessClock:

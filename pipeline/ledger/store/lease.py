@@ -35,6 +35,8 @@ INSERT INTO jobs (job, run_id, fence, holder, expires_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job) DO UPDATE SET run_id = excluded.run_id, fence = excluded.fence, holder = excluded.holder,
     expires_at = excluded.expires_at
 """
+# The line of a lease, if it is the job's last one. Another run may have the same fence if this one was not committed.
+_TAKEN = "SELECT 1 FROM jobs WHERE job = ? AND run_id = ? AND fence = ? AND holder = ?"
 # End the leases of all other jobs. Their runs can't write any more, since their fences grow.
 _END_OTHERS = "UPDATE jobs SET fence = fence + 1, expires_at = '' WHERE job <> ?"
 # The owners of other jobs for an account and API whose lease was not returned.
@@ -208,6 +210,12 @@ def _refuse_live(
                     free_at=datetime.fromisoformat(expires_at),
                 )
             raise RunHeld(refusal)
+
+
+def is_taken(connection: Connection, lease: Lease) -> bool:
+    """Return whether a lease was committed, and nobody has taken the job since."""
+    known = (lease.job, lease.run_id, lease.fence, str(lease.owner))
+    return connection.execute(_TAKEN, known).fetchone() is not None
 
 
 def _expiry(lease: Lease, now: datetime) -> str:

@@ -81,6 +81,10 @@ def _translated(text: str) -> str:
     return text.replace("char(", "chr(")
 
 
+# Connects to a URL, as `connected` does.
+ConnectServer = Callable[[str], psycopg.Connection[Any]]
+
+
 class PostgresConnection:
     """
     The ledger's connection to a server; `Connection` says how it is used.
@@ -95,7 +99,7 @@ class PostgresConnection:
         clock: Clock,
         *,
         patience: float = PATIENCE_SECONDS,
-        connect: Callable[[str], psycopg.Connection[Any]] = connected,
+        connect: ConnectServer = connected,
     ) -> None:
         self._url = url
         self._clock = clock

@@ -12,7 +12,13 @@ from pipeline.language import t
 from pipeline.ledger.store.lease import Lease
 from pipeline.ledger.store.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
-from pipeline.ledger.store.postgresql.connection import PATIENCE_SECONDS, ConnectionLost, PostgresConnection
+from pipeline.ledger.store.postgresql.connection import (
+    PATIENCE_SECONDS,
+    ConnectionLost,
+    ConnectServer,
+    PostgresConnection,
+    connected,
+)
 from pipeline.ledger.store.postgresql.errors import with_clear_errors
 from pipeline.ledger.store.postgresql.quotas import ServerQuotaStore
 from pipeline.ledger.store.postgresql.schema import FIRST_VERSION, MIGRATIONS, VERSION, VERSION_TABLE
@@ -39,7 +45,8 @@ class PostgresDatabase:
     The ledger on a server; see `pipeline.ledger.database.Database`.
 
     It has a connection to write, one to read, and one for quotas. `patience` is how long the server may be away,
-    `idle_seconds` how long a transaction may be idle, `lock_seconds` how long it waits for a lock.
+    `idle_seconds` how long a transaction may be idle, `lock_seconds` how long it waits for a lock. Tests pass a
+    `connect` of their own.
     """
 
     def __init__(
@@ -51,10 +58,11 @@ class PostgresDatabase:
         patience: float = PATIENCE_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
         lock_seconds: float = LOCK_SECONDS,
+        connect: ConnectServer = connected,
     ) -> None:
         self.name, self.scratch, self.marks = str(server), server.scratch, marks
         self.on_look: Callable[[], None] | None = None
-        self._server, self._clock, self._patience = server, clock, patience
+        self._server, self._clock, self._patience, self._connect = server, clock, patience, connect
         self._bounds = {"idle_seconds": idle_seconds, "lock_seconds": lock_seconds}
         self._writing, self._reading = threading.Lock(), threading.Lock()
         with self.clear_errors():
@@ -68,7 +76,7 @@ class PostgresDatabase:
         self._quotas: ServerQuotaStore | None = None
 
     def _connected(self) -> PostgresConnection:
-        return PostgresConnection(self._server.url, self._clock, patience=self._patience)
+        return PostgresConnection(self._server.url, self._clock, patience=self._patience, connect=self._connect)
 
     def clear_errors(self) -> AbstractContextManager[None]:
         """Raise LedgerError, with the cause and the next step, for each error of the server inside."""

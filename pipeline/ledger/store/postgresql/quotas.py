@@ -5,14 +5,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pipeline.clock import Clock
+from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.store.postgresql.connection import ConnectionLost, PostgresConnection
 from pipeline.ledger.store.postgresql.errors import with_clear_errors
+from pipeline.ledger.store.traces import has_sent
 
 T = TypeVar("T")
 
-# A commit may be lost with the server: the state is then of another start of the server, and counts as unknown.
+# A commit may be lost when the server crashes. The table is not logged, so it is empty then.
 _BEGIN = "SET LOCAL synchronous_commit = off; SET LOCAL idle_in_transaction_session_timeout = 5000"
-_ADD = "INSERT INTO quotas (name) VALUES (?) ON CONFLICT DO NOTHING"
+_ADD = "INSERT INTO quotas (name, state) VALUES (?, ?) ON CONFLICT DO NOTHING"
 # The state of a quota, the server's time, and when the server started; both in seconds since 1970.
 _STATE = """
 SELECT state, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION),
@@ -35,7 +38,8 @@ class ServerQuotaStore:
 
     `offset` is what has to be added to this machine's steady time to get the server's time, `error` how far it may be
     off; both are valid inside `step`. `epoch` names this start of the server. If the server's clock has jumped, `step`
-    gets a state of no known format.
+    gets a state of no known format. So it does if the ledger has sent and knows nothing of the quota: after a crash of
+    the server, a resync or a copy.
     """
 
     def __init__(self, connection: PostgresConnection, name: str, clock: Clock) -> None:
@@ -44,6 +48,8 @@ class ServerQuotaStore:
         self._clock = clock
         self._turn = threading.Lock()
         self._is_known: set[str] = set()
+        # A ledger that has sent nothing has no quota to be cautious with.
+        self._state_of_new = _FORGOTTEN if has_sent(connection) else None
         self._started: float | None = None
         self.offset = 0.0
         self.error = 0.0
@@ -73,12 +79,12 @@ class ServerQuotaStore:
     def _change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         connection = self._connection
         if name not in self._is_known:
-            connection.execute(_ADD, (name,))
+            connection.execute(_ADD, (name, self._state_of_new))
             self._is_known.add(name)
         try:
             connection.begin(_BEGIN)
             sent_at = self._clock.steady()
-            ((state, server_time, started),) = connection.execute(_STATE, (name,)).fetchall()
+            state, server_time, started = self._read(name)
             has_jumped = self._compare_clocks(server_time, started, sent_at, self._clock.steady())
             changed, result = step(_FORGOTTEN if has_jumped else state)
             connection.execute(_SET, (changed, name))
@@ -87,6 +93,23 @@ class ServerQuotaStore:
             connection.rollback()
             raise
         return result
+
+    def _read(self, name: str) -> tuple[bytes | None, float, float]:
+        connection = self._connection
+        line: tuple[bytes | None, float, float] | None = connection.execute(_STATE, (name,)).fetchone()
+        if line is not None:
+            return line
+        if not has_sent(connection):
+            # Another run would use another quota.
+            raise LedgerError(
+                t(
+                    "ledger {path}: it was deleted, moved or replaced while a run was on; no further request is "
+                    "sent. Put it back, then resume the run",
+                    path=self._name,
+                )
+            )
+        connection.execute(_ADD, (name, _FORGOTTEN))
+        return self._read(name)
 
     def _compare_clocks(self, server_time: float, started: float, sent_at: float, answered_at: float) -> bool:
         """

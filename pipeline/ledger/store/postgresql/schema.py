@@ -14,9 +14,10 @@ CREATE FUNCTION instr(whole text, sought text) RETURNS integer LANGUAGE sql IMMU
     AS $$ SELECT strpos(whole, sought) $$;
 """
 # The same tables as in a file, with the same names. `commits` counts the transactions of a job's runs, `quotas` has the
-# state of each quota. Keys of invalid rows may be too long for another kind of index.
+# state of each quota, and is empty after a crash of the server. Keys of invalid rows may be too long for another kind
+# of index.
 _TABLES = """
-CREATE TABLE quotas (
+CREATE UNLOGGED TABLE quotas (
     name TEXT PRIMARY KEY,
     state BYTEA
 ) WITH (fillfactor = 10);

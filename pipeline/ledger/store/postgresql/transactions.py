@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import psycopg
 
+from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.store import lease as leases
 from pipeline.ledger.store.lease import Lease
 from pipeline.ledger.store.port import Connection
@@ -29,6 +31,10 @@ class PostgresTransactions:
 
     A transaction is run again if the server went away before its commit. If the answer to the commit was lost, the
     job's count of transactions shows whether it was committed. So `write` has to give the same result each time.
+    Without a lease it is run again in any case: then `write` has to see what it committed.
+
+    A count that is not above that of the last commit shows a ledger that is behind: it was restored, or a standby took
+    over without the last commits. Then LedgerError is raised.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class PostgresTransactions:
         self._connection = connection
         self._lease = lease
         self._turn = turn
+        self._committed = 0
         self._begin = (
             f"SET LOCAL idle_in_transaction_session_timeout = {int(idle_seconds * 1000)};"
             f"SET LOCAL lock_timeout = {int(lock_seconds * 1000)};"
@@ -66,8 +73,7 @@ class PostgresTransactions:
                 try:
                     return self._run(write)
                 except ConnectionLost:
-                    # A new run has no lease yet that would show whether it was committed.
-                    if self._lease is None or not tries_left:
+                    if not tries_left:
                         raise
                     self._connection.reconnect()
                 except psycopg.Error as exc:
@@ -80,6 +86,7 @@ class PostgresTransactions:
             connection.begin(self._begin)
             if self._lease is not None:
                 number = leases.lock(connection, self._lease)
+                self._refuse_if_behind(number)
             result = write(connection)
             is_lost = not self._commit()
         except BaseException:
@@ -87,7 +94,18 @@ class PostgresTransactions:
             raise
         if is_lost and not self._is_committed(number):
             return self._run(write)
+        self._committed = number
         return result
+
+    def _refuse_if_behind(self, number: int) -> None:
+        if self._lease is not None and number <= self._committed:
+            raise LedgerError(
+                t(
+                    "job {job}: the ledger has lost commits of this run: it was restored, or a standby took over "
+                    "without them; nothing more is sent here. See docs/how-to/postgresql.md",
+                    job=self._lease.job,
+                )
+            )
 
     def _commit(self) -> bool:
         """Commit; return whether the server answered."""
