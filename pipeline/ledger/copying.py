@@ -14,7 +14,7 @@ from pipeline.ledger.store import lease
 from pipeline.ledger.store.database import connect, empty_ledger
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.ledger.store.marks import Marks
-from pipeline.ledger.store.port import Connection, Server, Sql, stream
+from pipeline.ledger.store.port import Connection, Server, Sql, insert_many, stream
 
 # The tables, each after those that its lines name; and the columns that a line is known by.
 _TABLES = {
@@ -91,13 +91,8 @@ def _copy_all(old: Connection, new: Connection, target: Database, tick: Callable
 
 
 def _copy(old: Connection, new: Connection, table: str, tick: Callable[[str, int], None]) -> int:
-    columns = _columns(table)
-    names = ", ".join(columns)
-    insert = Sql(
-        f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))})",
-        postgresql=f"COPY {table} ({names}) FROM STDIN",
-    )
-    count = 0
+    names = ", ".join(_columns(table))
+    insert, count = insert_many(table, names), 0
     for lines in _batches(stream(old, f"SELECT {names} FROM {table} ORDER BY {_TABLES[table]}")):
         new.executemany(insert, lines)
         count += len(lines)

@@ -50,7 +50,7 @@ def test_no_statement_has_a_value_of_a_row(marked: Workspace) -> None:
         logged = (server.folder / "data" / "log" / "all.log").read_text(encoding="utf-8")
 
     assert [end.exit_code for end in ended] == [3, 3, 0]
-    assert all(text in logged for text in ("backfill LOG:", "INSERT INTO dues", "INSERT INTO deliveries"))
+    assert all(text in logged for text in ("backfill LOG:", "COPY dues", "INSERT INTO deliveries"))
     assert marks_in(logged, marked) == []
 
 

@@ -34,6 +34,12 @@ class Sql(str):
         return made
 
 
+def insert_many(table: str, columns: str) -> Sql:
+    """Return the statement that writes many lines, for `executemany`. A server reads them as a stream (COPY)."""
+    places = ", ".join("?" for _ in columns.split(","))
+    return Sql(f"INSERT INTO {table} ({columns}) VALUES ({places})", postgresql=f"COPY {table} ({columns}) FROM STDIN")
+
+
 class Cursor(Protocol):
     """The result of a statement. It can be iterated once."""
 
