@@ -12,6 +12,7 @@ from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.system import System
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.settings import ONE_PROCESS, Config, load, warnings
 
@@ -67,10 +68,10 @@ def archive(config: ConfigPath, environ: Environ) -> Iterator[tuple[Config, Ledg
         ledger.close()
 
 
-def refuse_processes(processes: int | None) -> None:
+def refuse_processes(config: Config, processes: int | None) -> None:
     """Raise SettingsError for more processes than the ledger allows."""
-    if processes not in (None, 1):
-        raise SettingsError([f"processes={processes}: {ONE_PROCESS}"])
+    if processes not in (None, 1) and config.ledger_server is None:
+        raise SettingsError([f"processes={processes}: {t(ONE_PROCESS)}"])
 
 
 def _variables(environ: Environ) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.language import t
-from pipeline.ledger.store.lease import Lease
+from pipeline.ledger.store.lease import HeldLease
 from pipeline.ledger.store.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.connection import PATIENCE_SECONDS, ConnectionLost, PostgresConnection
@@ -40,6 +40,8 @@ class PostgresDatabase:
     It has a connection to write, one to read, and one for quotas. `patience` is how long the server may be away,
     `idle_seconds` how long a transaction may be idle, `lock_seconds` how long it waits for a lock.
     """
+
+    has_senders = True
 
     def __init__(
         self,
@@ -82,8 +84,8 @@ class PostgresDatabase:
                 except ConnectionLost:
                     self.reader.reconnect()
 
-    def transactions(self, lease: Lease | None = None, account_no: int = 0) -> PostgresTransactions:
-        """Return the transactions of a run; without a lease, those that have the ledger alone."""
+    def transactions(self, lease: HeldLease | None = None, account_no: int = 0) -> PostgresTransactions:
+        """Return the transactions of a run or a sender; without a lease, those that have the ledger alone."""
         return PostgresTransactions(self.writer, lease, account_no, turn=self._writing, **self._bounds)
 
     def now(self, connection: Connection) -> datetime:

@@ -6,8 +6,7 @@ from typing import TypeVar
 
 import psycopg
 
-from pipeline.ledger.store import lease as leases
-from pipeline.ledger.store.lease import Lease
+from pipeline.ledger.store.lease import HeldLease
 from pipeline.ledger.store.port import Connection
 from pipeline.ledger.store.postgresql.connection import ConnectionLost, PostgresConnection
 
@@ -25,16 +24,16 @@ _TRIES = 5
 
 class PostgresTransactions:
     """
-    Transactions of one run, for all of its threads; without a lease, transactions that concern the whole ledger.
+    Transactions of a run or a sender, for all of its threads; without a lease, those that concern the whole ledger.
 
     A transaction is run again if the server went away before its commit. If the answer to the commit was lost, the
-    job's count of transactions shows whether it was committed. So `write` has to give the same result each time.
+    lease's count of transactions shows whether it was committed. So `write` has to give the same result each time.
     """
 
     def __init__(
         self,
         connection: PostgresConnection,
-        lease: Lease | None = None,
+        lease: HeldLease | None = None,
         account_no: int = 0,
         *,
         turn: threading.Lock,
@@ -79,7 +78,7 @@ class PostgresTransactions:
         try:
             connection.begin(self._begin)
             if self._lease is not None:
-                number = leases.lock(connection, self._lease)
+                number = self._lease.lock(connection)
             result = write(connection)
             is_lost = not self._commit()
         except BaseException:
@@ -107,7 +106,7 @@ class PostgresTransactions:
             self._connection.reconnect()
             try:
                 self._connection.begin(self._begin)
-                return leases.count(self._connection, self._lease) >= number
+                return self._lease.count(self._connection) >= number
             except ConnectionLost:
                 continue
             finally:
