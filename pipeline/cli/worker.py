@@ -31,7 +31,7 @@ def worker(args: argparse.Namespace, make_system: MakeSystem = System.real) -> i
     clock = SystemClock()
     set_up_logs(args)
     with draining_signals(args.log_format, t("other processes go on")) as active:
-        stopping = _Stopping(active)
+        stopping = _Stopping(active, clock)
         if args.until_input_ends:
             threading.Thread(target=stopping.wait_for_end_of_input, daemon=True).start()
         try:
@@ -91,8 +91,9 @@ def _is_over(run: str | None, ledger: Ledger) -> bool:
 class _Stopping:
     """Whether the worker was told to stop, by a signal or by the end of its input."""
 
-    def __init__(self, active: ActiveRun) -> None:
+    def __init__(self, active: ActiveRun, clock: Clock) -> None:
         self._active = active
+        self._clock = clock
         self._has_no_input = False
 
     @property
@@ -111,6 +112,7 @@ class _Stopping:
         while sys.stdin.buffer.read(1024):
             pass
         self._has_no_input = True
+        self._clock.wake()
         control = self._active.control
         if control is not None:
             self._drain(control)

@@ -35,7 +35,9 @@ from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
+from pipeline.ledger.store import generations
 from pipeline.ledger.store.lease import IsGone, Lease
+from pipeline.ledger.store.marks import Mark
 from pipeline.ledger.store.port import Connection
 from pipeline.ledger.store.sender_lease import end_all_senders, end_dead_senders
 from pipeline.model import LaneOrder
@@ -320,15 +322,20 @@ class RunLedger(SendingLedger):
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
             self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))
 
-        if self._file.has_senders:
-            self._commit(self._end_sharing)
+        if self._file.has_senders and self._commit(self._end_sharing):
+            # Others sent too, and their marks may be on other hosts.
+            current = self._file.read(generations.current)
+            self._file.marks.note(Mark(current.name, current.sequence))
         conclude = partial(runs.conclude, run=self.run, state=state, reason=reason, finished_at=finished_at)
         return self._commit_at_length(partial(conclude, progress=progress, waits=waits))
 
-    def _end_sharing(self, connection: Connection) -> None:
+    def _end_sharing(self, connection: Connection) -> bool:
+        """Delete what senders share; return whether any request was sent."""
+        state = shared_state.read(connection, self.run, self._lease.seconds)
         partitions.delete_all(connection, self.run)
         shared_state.end(connection, self.run)
         end_all_senders(connection, self.run.run_no)
+        return state is not None and state.counts["attempts"] > 0
 
     def wanted_rows(self) -> int:
         """Return how many rows were read, without those that the job's filter left out."""

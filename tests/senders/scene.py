@@ -41,6 +41,7 @@ class Scene:
     url: str
     concurrency: int = 4
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    connection: psycopg.Connection[Any] | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -90,12 +91,13 @@ class Scene:
         return int(self.ask("SELECT count(*) FROM senders")[0][0])
 
     def ask(self, sql: str) -> list[Any]:
-        """Return the lines of a query; none if the ledger has no tables yet."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            try:
-                return connection.execute(sql.encode()).fetchall()
-            except psycopg.errors.UndefinedTable:
-                return [(0,)]
+        """Return the lines of a query; a zero if the ledger has no tables yet."""
+        if self.connection is None:
+            self.connection = psycopg.connect(self.url, autocommit=True)
+        try:
+            return self.connection.execute(sql.encode()).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return [(0,)]
 
     def outcomes(self) -> list[dict[str, str]]:
         """Return the rows of the newest outcome file, without the facts of each run and attempt."""
@@ -119,6 +121,8 @@ class Scene:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             process.communicate()
+        if self.connection is not None:
+            self.connection.close()
 
 
 def end_of(process: subprocess.Popen[str]) -> Ended:
@@ -132,4 +136,4 @@ def wait_until(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < until, "the condition did not become true"
-        time.sleep(0.01)
+        time.sleep(0.02)

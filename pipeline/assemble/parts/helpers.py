@@ -12,8 +12,8 @@ from pipeline.language import language_in_use, t
 
 _log = logging.getLogger("backfill")
 
-# How long the last requests of a sender may take.
-_PATIENCE_SECONDS = 60.0
+# How long a sender may take to end. It sends nothing any more then.
+_PATIENCE_SECONDS = 10.0
 
 
 class Helpers(Protocol):
