@@ -89,7 +89,7 @@ def _is_over(run: str | None, ledger: Ledger) -> bool:
 
 
 class _Stopping:
-    """Whether the worker was told to stop, by a signal or by the end of its input."""
+    """Whether the worker has to stop: a signal came, or its input ended."""
 
     def __init__(self, active: ActiveRun, clock: Clock) -> None:
         self._active = active
@@ -98,11 +98,11 @@ class _Stopping:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether it has to stop."""
         return self._has_no_input or self._active.signal is not None
 
     def follow(self, control: RunControl | None) -> None:
-        """Drain this run when told to stop; None: nothing is sent now."""
+        """Drain this run when it is time to stop; None: nothing is sent now."""
         self._active.control = control
         if control is not None and self.is_stopped:
             self._drain(control)

@@ -285,7 +285,9 @@ def test_a_resume_waits_until_the_senders_have_left(hosts: Hosts) -> None:
         again = resumed.result(60)
     again.offer(LaneOrder.SOURCE, None, {}, None)
 
-    assert known.states[-1].ending == RunEnding("interrupted", "another process continues the run")
+    last = known.states[-1]
+    assert last is not None
+    assert last.ending == RunEnding("interrupted", "another process continues the run")
     assert again.count_unreached() == len(ROWS)
     assert again.look(Known()).partitions == 3
     assert again._file.read(lambda c: c.execute("SELECT * FROM senders").fetchall()) == []
