@@ -1,4 +1,4 @@
-"""`python -m tests.senders --kills N` kills or freezes one of the processes of a run, N times each, at random moments."""
+"""`python -m tests.senders --kills N` kills or freezes a process of a run N times, each at a random moment."""
 
 import argparse
 import random
