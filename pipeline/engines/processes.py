@@ -1,8 +1,9 @@
 """Processes of this host that end with the process that started them."""
 
+import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,20 +15,23 @@ class ProcessGroup:
     Processes of one command. Each has a pipe as its standard input, and is expected to end when that is closed.
 
     So they also end if this process dies. Signals of a terminal do not reach them. Those that do not end within
-    `patience` seconds are killed.
+    `patience` seconds are killed. `environ` are variables besides those of this process.
     """
 
-    def __init__(self, command: Sequence[str], count: int, *, patience: float) -> None:
+    def __init__(
+        self, command: Sequence[str], count: int, *, patience: float, environ: Mapping[str, str] | None = None
+    ) -> None:
         self._command = command
         self._count = count
         self._patience = patience
+        self._environ = {**os.environ, **(environ or {})}
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         for _ in range(self._count):
             self._processes.append(
                 subprocess.Popen(  # noqa: S603 - words of ours, without a shell
-                    self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0, env=self._environ
                 )
             )
         return self

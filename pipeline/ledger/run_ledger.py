@@ -1,5 +1,6 @@
 """`RunLedger`: the ledger as one run uses it. The run holds the lease of its job, stages, delivers and concludes."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.batch_sizes import BatchSizes
 from pipeline.ledger.database import Database
 from pipeline.ledger.delivering import partitions, questions, queue, shared_state
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from pipeline.tables.mapped_chunk import MappedChunk
 
 T = TypeVar("T")
+
+_log = logging.getLogger("backfill")
 
 # Interval at which a run looks whether its senders have left.
 _POLL_SECONDS = 0.2
@@ -266,7 +270,15 @@ class RunLedger(SendingLedger):
         if not self._file.has_senders:
             return
         self.exchange(SenderNews(ending=ending))
-        while self._commit(self._count_senders):
+        is_first = True
+        while count := self._commit(self._count_senders):
+            if is_first:
+                _log.info(
+                    t("waiting until other processes ({count}) have left the run, for up to {seconds:.0f} s",
+                      count=count, seconds=self._lease.seconds),
+                    extra={"event": "senders_end"},
+                )  # fmt: skip
+            is_first = False
             self._clock.pause(_POLL_SECONDS)
             self.heartbeat()
 

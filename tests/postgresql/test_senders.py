@@ -269,7 +269,7 @@ def test_a_new_run_waits_for_the_senders_of_the_old_one(hosts: Hosts) -> None:
 
 
 def test_a_resume_waits_until_the_senders_have_left(hosts: Hosts) -> None:
-    """Live senders are told to leave; the lease of a dead one ends; then all open dues are offered anew."""
+    """Live senders get the word to leave; the lease of a dead one ends; then all open dues are offered anew."""
     hosts.seconds = 1.0
     run = hosts.offered()
     known = Known()

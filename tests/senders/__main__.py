@@ -31,12 +31,12 @@ def main() -> int:
                     scene = Scene(Path(folder), simulator, url)
                     try:
                         found = play(scene, death, after=after, rows=args.rows, within=chance.random() * 0.2)
-                        repeats = len(scene.keys()) - len(set(scene.keys()))
+                        resent = len(scene.keys()) - len(set(scene.keys()))
                     finally:
                         scene.close()
                 seconds = time.monotonic() - began
                 sys.stdout.write(
-                    f"{death} {number + 1}: after {after} requests, {repeats} repeated, {found}, {seconds:.0f} s\n"
+                    f"{death} {number + 1}: after {after} requests, {resent} sent again, {found}, {seconds:.0f} s\n"
                 )
                 sys.stdout.flush()
                 server.drop(url)

@@ -31,7 +31,7 @@ class Death(StrEnum):
 
 @dataclass(frozen=True)
 class Killed:
-    """How the run ended. `was_refused`: a process that woke after its lease was told so."""
+    """How the run ended. `was_refused`: a process that woke after its lease could not write."""
 
     exit_code: int
     was_refused: bool

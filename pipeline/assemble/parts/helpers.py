@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -41,8 +41,12 @@ class _LocalSenders:
 
 
 @contextmanager
-def local_senders(config: Path, run_id: str, count: int) -> Iterator[Helpers]:
-    """Start processes that send for a run, and end them with the context. They end too if this process dies."""
+def local_senders(config: Path, run_id: str, count: int, environ: Mapping[str, str] | None = None) -> Iterator[Helpers]:
+    """
+    Start processes that send for a run, and end them with the context. They end too if this process dies.
+
+    `environ` are variables that the config needs besides those of this process.
+    """
     words = (
         "worker",
         "--config",
@@ -54,5 +58,6 @@ def local_senders(config: Path, run_id: str, count: int) -> Iterator[Helpers]:
         "--until-input-ends",
         "-q",
     )
-    with ProcessGroup([sys.executable, "-m", "pipeline", *words], count, patience=_PATIENCE_SECONDS) as group:
+    command = [sys.executable, "-m", "pipeline", *words]
+    with ProcessGroup(command, count, patience=_PATIENCE_SECONDS, environ=environ) as group:
         yield _LocalSenders(group)
