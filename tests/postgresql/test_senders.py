@@ -232,6 +232,22 @@ def test_the_intents_of_a_dead_sender_are_in_doubt_for_the_next_one(hosts: Hosts
         alive._commit(lambda c: c.execute("SELECT 1"))
 
 
+def test_a_lease_that_nobody_took_goes_on(hosts: Hosts) -> None:
+    """A sender that was held up ends the lease of others, and keeps its own."""
+    run = hosts.offered()
+    dead = hosts.joined(run)
+    dead._file.writer.execute("UPDATE senders SET expires_at = ''")
+    late = hosts.joined(run)
+    late._file.writer.execute("UPDATE senders SET expires_at = ''")
+    due = first(late)
+    send(late, due)
+    late.heartbeat()
+
+    assert due.row_no == 1
+    with pytest.raises(LedgerError, match="this sender was held up"):
+        dead._commit(lambda c: c.execute("SELECT 1"))
+
+
 def test_a_due_that_was_cut_short_is_due_for_the_next_sender(hosts: Hosts) -> None:
     """A sender that leaves gives its partitions back; what it did not end is sent by another one of the run."""
     run = hosts.offered([order("A"), order("B")])

@@ -63,7 +63,7 @@ def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0
         worker.send_signal(signal.SIGSTOP if death is Death.FROZEN else signal.SIGKILL)
         if death is Death.FROZEN:
             time.sleep(LEASE_SECONDS * _LONGER)
-            wait_until(lambda: scene.senders() < 2)
+            wait_until(lambda: leader.poll() is not None or scene.senders() < 2)
             worker.send_signal(signal.SIGCONT)
             woken = True
         ended = end_of(leader)
@@ -86,6 +86,7 @@ def resume_until_free(scene: Scene) -> Ended:
 
 def check(scene: Scene, ended: Ended, rows: int) -> None:
     """Raise AssertionError unless each row succeeded, with one body for each key and few repeats, within the quota."""
+    assert ended.exit_code == 0, ended.stderr
     journal = scene.simulator.journal.entries
     wanted = {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in range(0, rows, 5))}
     assert [row["status"] for row in scene.outcomes() if row["status"] != "succeeded"] == [], ended.stderr

@@ -71,9 +71,15 @@ def add_sender(connection: Connection, run_no: int, owner: LeaseOwner, now: date
     return SenderLease(run_no, int(sender_no), owner, seconds)
 
 
-def end_dead_senders(connection: Connection, run_no: int, now: datetime, is_gone: IsGone) -> int:
-    """Free the partitions of senders that have surely ended or whose lease has; return how many others are left."""
-    senders = connection.execute(_OF_RUN, (run_no,)).fetchall()
+def end_dead_senders(
+    connection: Connection, run_no: int, now: datetime, is_gone: IsGone, own: SenderLease | None = None
+) -> int:
+    """
+    Free the partitions of senders that have surely ended or whose lease has; return how many others are left.
+
+    The own lease that ended while nobody took it goes on.
+    """
+    senders = [line for line in connection.execute(_OF_RUN, (run_no,)) if own is None or line[0] != own.sender_no]
     dead = [number for number, owner, expires_at in senders if expires_at <= now.isoformat() or is_gone(owner)]
     if dead:
         end_senders(connection, run_no, dead)
