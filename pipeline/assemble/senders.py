@@ -228,9 +228,9 @@ class PartitionWork:
 
 def _sentence(sent: SentPartitions) -> str:
     if sent.reason is None:
-        return t("run {run_id}: sent {attempts} requests", run_id=sent.run_id, attempts=f"{sent.attempts:,}")
+        return t("run {run_id}: requests sent here: {attempts}", run_id=sent.run_id, attempts=f"{sent.attempts:,}")
     return t(
-        "run {run_id}: sent {attempts} requests, then left: {reason}",
+        "run {run_id}: requests sent here: {attempts}; then left: {reason}",
         run_id=sent.run_id,
         attempts=f"{sent.attempts:,}",
         reason=sent.reason,

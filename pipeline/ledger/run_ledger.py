@@ -56,6 +56,8 @@ _log = logging.getLogger("backfill")
 
 # Interval at which a run looks whether its senders have left.
 _POLL_SECONDS = 0.2
+# Looks after which the wait is logged: most senders leave within that time.
+_POLLS_BEFORE_LOG = 10
 # Partitions that are written at once.
 _PARTITIONS_AT_ONCE = 50
 
@@ -270,15 +272,15 @@ class RunLedger(SendingLedger):
         if not self._file.has_senders:
             return
         self.exchange(SenderNews(ending=ending))
-        is_first = True
+        polls = 0
         while count := self._commit(self._count_senders):
-            if is_first:
+            polls += 1
+            if polls == _POLLS_BEFORE_LOG:
                 _log.info(
                     t("waiting until other processes ({count}) have left the run, for up to {seconds:.0f} s",
                       count=count, seconds=self._lease.seconds),
                     extra={"event": "senders_end"},
                 )  # fmt: skip
-            is_first = False
             self._clock.pause(_POLL_SECONDS)
             self.heartbeat()
 
