@@ -27,6 +27,10 @@ class Clock(Protocol):
         """Wait for some seconds, or until `wake` is called."""
         ...
 
+    def pause(self, seconds: float) -> None:
+        """Wait for some seconds, also after `wake`."""
+        ...
+
     def wake(self) -> None:
         """End all current and future sleeps, because the run is draining. Safe in a signal handler."""
         ...
@@ -53,6 +57,10 @@ class SystemClock:
             self._woken.get(timeout=max(0.0, seconds))
             # Put it back for the next sleeper.
             self._woken.put(None)
+
+    def pause(self, seconds: float) -> None:
+        """Wait for some seconds, also after `wake`."""
+        time.sleep(seconds)
 
     def wake(self) -> None:
         """End all current and future sleeps. Safe in a signal handler."""

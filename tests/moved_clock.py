@@ -25,6 +25,9 @@ class MovedClock:
             self.sleeps.append(seconds)
             self.move(seconds)
 
+    def pause(self, seconds: float) -> None:
+        self.move(seconds)
+
     def wake(self) -> None:
         self.is_woken = True
 

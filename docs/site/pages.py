@@ -56,7 +56,15 @@ def navigation() -> list[Any]:
         },
         {
             "Explanation": [
-                *("guarantees.md", *_folder("explanation"), "ledger.md", "performance.md", "design.md", "glossary.md"),
+                *(
+                    "guarantees.md",
+                    *_folder("explanation"),
+                    "ledger.md",
+                    "scaling.md",
+                    "performance.md",
+                    "design.md",
+                    "glossary.md",
+                ),
                 {"Decisions": ["decisions/README.md", *_folder("decisions")]},
             ]
         },

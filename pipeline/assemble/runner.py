@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pipeline.assemble.parts.new_run import RunInputs, inputs_of, job_of, new_run, opener_of, others_of, rules_of
 from pipeline.assemble.parts.platform import merchant_of
 from pipeline.assemble.parts.run_options import RowLimits, RunOptions
-from pipeline.assemble.parts.sender import sender_of
+from pipeline.assemble.parts.sender import SingleSender, permits_of, threads_of
+from pipeline.assemble.parts.shared_sender import SharedSender
 from pipeline.assemble.parts.system import System
 from pipeline.assemble.reports.nothing_done import NothingDone, already_finished, nothing_to_send
 from pipeline.assemble.reports.protected_files import ProtectedFiles
@@ -27,6 +29,7 @@ from pipeline.run.run import Run
 from pipeline.run.saved_plan import PlannedRequests, SavedPlan
 from pipeline.run.stage import Stager
 from pipeline.settings import Config, Job
+from pipeline.write.brakes.failure_streaks import FailureStreaks
 from pipeline.write.brakes.run_control import RunControl
 
 OPEN_STATUSES = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})
@@ -153,7 +156,7 @@ class Runner:
                     events=self.events,
                     planned=PlannedRequests.from_options(ledger.run.options),
                 ),
-                sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
+                sender=self._sender(ledger, job, control, options.processes or job.processes),
                 control=control,
                 report=RunReport(self.ledger, folder, options.outcome_format, row_reader(self.config), job),
                 clock=clock,
@@ -165,6 +168,21 @@ class Runner:
         except BaseException:
             ledger.leave()
             raise
+
+    def _sender(self, ledger: RunLedger, job: Job, control: RunControl, processes: int) -> SingleSender | SharedSender:
+        """Return what sends for a run: this process, or with a ledger on a server this one and others."""
+        account, system = self.config.accounts[job.account], self.system
+        permits = permits_of(job, account, self.ledger.quotas(), system)
+        threads = threads_of(job, account, permits, control, system, FailureStreaks())
+        if not self.ledger.has_senders:
+            return SingleSender(threads, ledger)
+        return SharedSender(
+            threads=threads,
+            ledger=self.ledger,
+            run=ledger,
+            clock=system.clock,
+            helpers=partial(system.helpers, self.config.path.absolute(), ledger.run.run_id, processes - 1),
+        )
 
     def _unchanged_inputs(self, record: RunRecord) -> Sequence[SourceFile]:
         """Return the inputs of a run; empty for a rerun. Raises SourceError if one changed since the run read it."""

@@ -26,7 +26,9 @@ _MODULES = {
     **dict.fromkeys(("run", "rerun", "resume"), "run"),
     **dict.fromkeys(("runs", "show", "report"), "past_runs.history"),
     "completion": "usage.completion",
-    **{name: name for name in ("check", "init", "ledger", "plan", "prune", "reconcile", "simulate", "totals")},
+    **{
+        name: name for name in ("check", "init", "ledger", "plan", "prune", "reconcile", "simulate", "totals", "worker")
+    },
 }
 
 

@@ -38,6 +38,7 @@ def build_parser() -> GuidingParser:
     _add_prune(commands)
     _add_ledger(commands)
     _add_check(commands)
+    _add_worker(commands)
     init = commands.add_parser("init", help=t("write a commented config, test keys and sample exports to start from"))
     init.add_argument("folder", metavar="DIR", type=Path, help=t("a new folder"))
     # The simulator adds its own options on use (`cli/simulate.py`), so that `--help` does not load a server.
@@ -215,6 +216,31 @@ def _add_ledger(commands: "_Commands[GuidingParser]") -> None:
     _add_common(copy, has_default=False)
 
 
+def _add_worker(commands: "_Commands[GuidingParser]") -> None:
+    worker = commands.add_parser(
+        "worker",
+        help=t("send for runs of a PostgreSQL ledger until stopped"),
+        description=t(
+            "Send for the runs that other processes began, on this host or another one. Each run needs its job in "
+            "the config here. SIGTERM or SIGINT ends it after the requests in flight; a second one ends it at once."
+        ),
+    )
+    _add_config(worker)
+    worker.add_argument("--jobs", type=_words, metavar="JOB,...", help=t("only runs of these jobs"))
+    worker.add_argument(
+        "--merchants", type=_words, metavar="ID,...", help=t("only runs for these app ids, merchant ids or brand ids")
+    )
+    worker.add_argument("--run", metavar="RUN", help=t("only this run; the worker ends with it"))
+    worker.add_argument("--once", action="store_true", help=t("end when there is nothing to send"))
+    worker.add_argument(
+        "--health-file", type=Path, metavar="PATH",
+        help=t("touch this file every few seconds, for a probe that looks at its age"),
+    )  # fmt: skip
+    # For processes that another one started.
+    worker.add_argument("--until-input-ends", action="store_true", help=argparse.SUPPRESS)
+    _add_log_format(worker)
+
+
 def _add_check(commands: "_Commands[GuidingParser]") -> None:
     check = commands.add_parser(
         "check", help=t("check config, keys, input columns, clock, quota, ledger and disk before a run")
@@ -298,7 +324,10 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-failures", type=_row_limit, metavar="N|N%", help=t("stop if more rows fail"))
     _add_max_invalid(parser)
     parser.add_argument(
-        "--processes", type=_processes, metavar="N", help=t("processes that send; 1 with a SQLite ledger")
+        "--processes",
+        type=_processes,
+        metavar="N",
+        help=t("processes that send, this one included; 1 with a SQLite ledger"),
     )
     parser.add_argument("--report", type=Path, metavar="DIR", help=t("default: reports/<run id>/ beside the config"))
     parser.add_argument(

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
 from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.run_options import RunOptions
-from pipeline.assemble.parts.system import System
+from pipeline.assemble.parts.system import MakeSystem, System
 from pipeline.assemble.reports.nothing_done import NothingDone
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.saved_plans import read_plan
@@ -32,7 +32,7 @@ from pipeline.cli.terminal.summary import (
     print_summary,
     with_short_id,
 )
-from pipeline.clock import Clock, SystemClock
+from pipeline.clock import SystemClock
 from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.language import counted, t
 from pipeline.ledger.ledger import Ledger
@@ -45,8 +45,6 @@ from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.exit_code import INTERRUPTED, JOB_IS_ACTIVE, USER_FAULT, worst_of
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
-
-MakeSystem = Callable[[Clock], System]
 
 
 def run(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
@@ -180,7 +178,7 @@ def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | 
     say = log_at_once if screen is None or not screen.redraws else lambda *_: None
     with draining_signals(args.log_format, t("continue with `backfill resume`"), say) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
-        if args.processes not in (None, 1):
+        if args.processes not in (None, 1) and config.ledger_server is None:
             raise SettingsError(
                 [t("--processes {processes}: {one_process}", processes=args.processes, one_process=t(ONE_PROCESS))]
             )
@@ -243,6 +241,7 @@ class _Command:
             outcome_format=OutcomeFormat(args.format),
             resync=vars(args).get("resync", False),
             metrics_file=args.metrics_file and args.metrics_file.absolute(),
+            processes=args.processes,
         )
 
     @property

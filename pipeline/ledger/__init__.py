@@ -19,6 +19,7 @@ Read in this order:
 9. `store`: the database: connections, transactions, lease, marks, schema.
 
 Imports: `ledger`, `run_ledger` and `copying` import all rooms here; `staging` imports `history`, `rules` and `store`;
-`delivering` imports `rules` and `store`; `history` imports `rules` and `store`; `rules` imports `store`. All may import
-`records`, `batch_sizes`, `pipeline.tables`, `pipeline.model`, `pipeline.errors` and `pipeline.clock`.
+`delivering` imports `database`, `history`, `rules` and `store`; `history` imports `rules` and `store`; `rules` imports
+`store`. All may import `records`, `batch_sizes`, `pipeline.tables`, `pipeline.model`, `pipeline.errors` and
+`pipeline.clock`.
 """

@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.language import t
-from pipeline.ledger.store import lease as leases
 from pipeline.ledger.store.database import (
     BUSY_SECONDS,
     Connect,
@@ -21,7 +20,7 @@ from pipeline.ledger.store.database import (
     wal_path,
     with_clear_errors,
 )
-from pipeline.ledger.store.lease import Lease
+from pipeline.ledger.store.lease import HeldLease, Lease
 from pipeline.ledger.store.lost_file import LostFileCheck, Place
 from pipeline.ledger.store.marks import Marks
 from pipeline.ledger.store.port import Connection, Quotas, Server, Transactions
@@ -45,6 +44,11 @@ class Database(Protocol):
     """
 
     on_look: Callable[[], None] | None
+
+    @property
+    def has_senders(self) -> bool:
+        """Whether several processes can send for a run."""
+        ...
 
     @property
     def name(self) -> str:
@@ -79,7 +83,7 @@ class Database(Protocol):
         """Return the result of a query. One thread at a time."""
         ...
 
-    def transactions(self, lease: Lease | None = None, account_no: int = 0) -> Transactions:
+    def transactions(self, lease: HeldLease | None = None, account_no: int = 0) -> Transactions:
         """Return the transactions of a run, which need its lease; without one, those that concern the whole ledger."""
         ...
 
@@ -131,6 +135,8 @@ class SqliteFile:
     `only_reads`: nothing is written. `busy_seconds` is the longest wait for the write lock.
     """
 
+    has_senders = False
+
     def __init__(
         self,
         path: Path,
@@ -175,11 +181,11 @@ class SqliteFile:
         with self._reading, self.clear_errors():
             return query(self.reader)
 
-    def transactions(self, lease: Lease | None = None, account_no: int = 0) -> Transactions:  # noqa: ARG002
+    def transactions(self, lease: HeldLease | None = None, account_no: int = 0) -> Transactions:  # noqa: ARG002
         """Return transactions; the file has one writer, so the account does not matter."""
-        if lease is None:
+        if not isinstance(lease, Lease):
             return FileTransactions(self.writer, begin=self._lock.begin)
-        return FileTransactions(self.writer, lambda c: leases.check(c, lease), begin=self._lock.begin)
+        return FileTransactions(self.writer, lease.check, begin=self._lock.begin)
 
     def now(self, connection: Connection) -> datetime:  # noqa: ARG002
         """Return the time of this machine."""

@@ -1,7 +1,7 @@
 """`Ledger`: an open ledger file. It finds runs, reads their outcomes, starts new runs and resumes old ones."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +12,12 @@ from pipeline.errors import LedgerError, SettingsError
 from pipeline.language import t
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.database import Database, open_database
+from pipeline.ledger.delivering.sender_ledger import SenderLedger, join, runs_to_join
+from pipeline.ledger.delivering.sending import Share
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, run_counts, runs, totals
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.history.totals import ReadRow, Wanted
-from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
+from pipeline.ledger.records import InputRecord, NewRun, RunEnding, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger, chosen_rows
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
@@ -275,6 +277,7 @@ class Ledger:
 
         resumed = self._take(write)
         try:
+            resumed.end_senders(_taken_up())
             resumed.reopen()
         except BaseException:
             resumed.leave()
@@ -291,7 +294,43 @@ class Ledger:
         def write(connection: Connection) -> tuple[RunRecord, Lease]:
             return runs.find(connection, run.run_id), self._acquire_for(connection, run, merchant)
 
-        return self._take(write)
+        held = self._take(write)
+        try:
+            held.end_senders(_taken_up())
+        except BaseException:
+            held.leave()
+            raise
+        return held
+
+    @property
+    def has_senders(self) -> bool:
+        """Whether several processes can send for a run."""
+        return self._file.has_senders
+
+    def join(
+        self, run: RunRecord, share: Share, *, wanted: Collection[int] | None = None, leads: bool = False
+    ) -> SenderLedger | None:
+        """Join the senders of a run on a server; see `sender_ledger.join`."""
+        return join(
+            self._file,
+            self._clock,
+            run,
+            self._owner,
+            share,
+            is_gone=self._is_gone,
+            sizes=self._sizes,
+            seconds=self._lease_seconds,
+            wanted=wanted,
+            leads=leads,
+        )
+
+    def merchant_of(self, run: RunRecord) -> str:
+        """Return the merchant that a run sends for, as `begin` got it."""
+        return self._file.read(lambda c: runs.merchant_of(c, run))
+
+    def runs_to_join(self) -> list[RunRecord]:
+        """Return the runs on a server for which another sender may join now, those with the fewest senders first."""
+        return self._file.read(lambda c: runs_to_join(c, self._file.now(c), self._lease_seconds))
 
     def _acquire_for(self, connection: Connection, run: RunRecord, merchant: str) -> Lease:
         """Take the lease of the job for an earlier run, unless the ledger needs a resync or has had one since."""
@@ -337,6 +376,10 @@ class Ledger:
             run, job_lease = self._file.transactions().run(write_once)
         self._file.check_kept(run.run_id)
         return RunLedger(self._file, self._clock, run, job_lease, is_gone=self._is_gone, sizes=self._sizes)
+
+
+def _taken_up() -> RunEnding:
+    return RunEnding("interrupted", t("another process continues the run"))
 
 
 def _refuse_former_generation(run: RunRecord, account_no: int) -> None:

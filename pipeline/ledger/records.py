@@ -196,3 +196,51 @@ class Settlement:
     wants_new_key: bool = False
     is_open: bool = False
     leaves: DeliveryState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnding:
+    """Why a run ends with rows left: the name of an `Ending`, the reason for people, and the code of a halt."""
+
+    ending: str
+    reason: str
+    halt_code: str | None = None
+
+
+REQUESTS = ("attempts", "retries", "throttled")
+"""Counted requests of a run: all, those that repeat another one, and those that the platform throttled."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderNews:
+    """
+    What a sender adds to the state of its run.
+
+    - `counts`: rows that ended, by status, and requests, by the names in `REQUESTS`
+    - `is_proven`: the platform accepts the caller, and not all rows end alike, so others may send too
+    - `ending`: why the whole run has to end, if it does
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    is_proven: bool = False
+    ending: RunEnding | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (any(self.counts.values()) or self.is_proven or self.ending)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedState:
+    """
+    The state that all senders of a run share; `counts` are as in `SenderNews`, of this execution of the run.
+
+    `is_led`: the process that began or resumed the run is alive, as far as its lease says.
+    """
+
+    is_led: bool
+    is_proven: bool = False
+    max_failures: float | None = None
+    ending: RunEnding | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)

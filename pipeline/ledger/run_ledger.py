@@ -1,18 +1,21 @@
 """`RunLedger`: the ledger as one run uses it. The run holds the lease of its job, stages, delivers and concludes."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
+from pipeline.language import t
 from pipeline.ledger.batch_sizes import BatchSizes
 from pipeline.ledger.database import Database
-from pipeline.ledger.delivering import deliveries, questions, queue
-from pipeline.ledger.delivering.deliveries import Entry
+from pipeline.ledger.delivering import partitions, questions, queue, shared_state
+from pipeline.ledger.delivering.partitions import PartitionsLeft
+from pipeline.ledger.delivering.sending import SendingLedger, Share
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, skipped_rows
 from pipeline.ledger.history.origins import Origin
 from pipeline.ledger.history.slices import delete_slice, slices
@@ -22,22 +25,24 @@ from pipeline.ledger.records import (
     NamedDue,
     Phase,
     Rekey,
+    RunEnding,
     RunRecord,
     RunState,
-    Settlement,
+    SenderNews,
+    SharedState,
     StagedCounts,
     accept_any,
 )
-from pipeline.ledger.rules.admission import Admission, Go, OtherSenders
+from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
-from pipeline.ledger.store import generations, lease
-from pipeline.ledger.store.group_commit import GroupCommit
+from pipeline.ledger.store import generations
 from pipeline.ledger.store.lease import IsGone, Lease
 from pipeline.ledger.store.marks import Mark
 from pipeline.ledger.store.port import Connection
-from pipeline.model import LaneOrder, Status, Wait
+from pipeline.ledger.store.sender_lease import end_all_senders, end_dead_senders
+from pipeline.model import LaneOrder
 
 # numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
@@ -47,12 +52,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Age of the last renewal at which the lease is renewed, as a share of its length: well below the whole.
-_RENEW_AT = 1 / 6
-# The same just before an attempt: a run that is so late was held up.
-_RENEW_BEFORE_ATTEMPT_AT = 1 / 2
-# Interval at which the newest confirmed report of the account is kept.
-_KEEP_REPORT_SECONDS = 60.0
+_log = logging.getLogger("backfill")
+
+# Interval at which a run looks whether its senders have left.
+_POLL_SECONDS = 0.2
+# Looks after which the wait is logged: most senders leave within that time.
+_POLLS_BEFORE_LOG = 10
+# Partitions that are written at once.
+_PARTITIONS_AT_ONCE = 50
 
 
 def chosen_rows(
@@ -72,7 +79,7 @@ def _with_chunk(connection: Connection, load: "Callable[[], StagedChunk]", write
     return chunk
 
 
-class RunLedger:
+class RunLedger(SendingLedger):
     """
     The ledger as one run uses it, from the lease of its job to its end. Thread-safe.
 
@@ -81,6 +88,7 @@ class RunLedger:
     1. Staging: `add_input` and `stage` for each chunk that is read. `start_delivering` then decides on all rows and
        writes them with their dues. A rerun uses `copy_from` instead.
     2. Delivering: `lanes` yields the dues. `intend` writes an intent before each request, `settle` the outcome after.
+       On a server `offer` writes the dues into partitions, and senders take these: see `SenderLedger`.
     3. The end: `conclude` settles the rest, `finish` writes the exit code, `release` returns the job.
 
     Each transaction first checks that no other run has taken the job; if one has, LedgerError is raised and nothing
@@ -90,41 +98,21 @@ class RunLedger:
     def __init__(
         self, file: Database, clock: Clock, run: RunRecord, job_lease: Lease, *, is_gone: IsGone, sizes: BatchSizes
     ) -> None:
-        self.run = run
-        self._sizes = sizes
-        self._is_gone = is_gone
-        self._file = file
-        self._lease = job_lease
-        self._clock = clock
-        self._transactions = file.transactions(job_lease, run.account_no)
-        self._entries = GroupCommit(self._record, self._on_look)
-        self._renewed_at = self._clock.steady()
-        self._keep_report_from = 0.0
+        super().__init__(file, clock, run, job_lease, is_gone=is_gone, sizes=sizes)
         self._staging: Staging | None = None
         self._file_names: dict[int, str] = {}
-        # It can't change: a resync needs the leases of all jobs.
-        self._generation = file.read(generations.current)
 
     @property
     def salt(self) -> str:
         """The text that keys made from rows are also made of; see `Generation`."""
         return self._generation.salt
 
-    def _commit(self, write: Callable[[Connection], T]) -> T:
-        # Before it, too: the commit may write the log to a file that was overwritten, and so hide it.
-        self._file.check_kept(self.run.run_id)
-        with self._file.clear_errors():
-            result = self._transactions.run(write)
-        # A commit to a file that is not in its place does not count.
-        self._file.check_kept(self.run.run_id)
-        return result
-
     def _commit_at_length(self, write: Callable[[Connection], T]) -> T:
         """Commit what may take longer than the lease lasts. During the transaction nobody can take the job."""
 
         def write_and_renew(connection: Connection) -> T:
             result = write(connection)
-            lease.renew(connection, self._lease, self._file.now(connection))
+            self._lease.renew(connection, self._file.now(connection))
             return result
 
         return self._commit(write_and_renew)
@@ -244,44 +232,60 @@ class RunLedger:
         """
         return queue.lanes(self._file.read, self.run, order, rows, self._sizes, folder=self._file.scratch)
 
-    def intend(self, dues: Sequence[Due]) -> list[Admission]:
-        """Write intents; return when they are on disk, with an admission each: only dues with `Go` may be sent."""
-        return cast("list[Admission]", self._entries.run([(due, None) for due in dues]))
+    def offer(self, order: LaneOrder, rows: int | None, counts: Mapping[str, int], max_failures: float | None) -> None:
+        """
+        Write the open dues into partitions, for senders to take; `order` and `rows` are as in `lanes`.
 
-    def settle(self, due: Due, end: Settlement) -> None:
-        """Fix an outcome. It is on disk with the next intents of any thread, or after the next `heartbeat`."""
-        self._entries.later((due, end))
+        `counts` are rows of this execution that have ended before; more than `max_failures` failed ones end the run.
+        """
 
-    def limit_waiting(self, outcomes: int) -> None:
-        """Wait until at most so many outcomes wait for their commit: after a crash these are sent again."""
-        self._entries.limit_pending(outcomes)
+        def begin(connection: Connection) -> None:
+            partitions.delete_all(connection, self.run)
+            shared_state.begin(connection, self.run, counts, max_failures)
 
-    def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
-        # To write a body with each answer would take a tenth of the time of all writing.
-        now, ends = self._clock.steady(), [end for _, end in entries if end is not None]
-        is_confirmed = any(end.status is Status.SUCCEEDED and end.attempts for end in ends)
-        keeps_report = is_confirmed and now >= self._keep_report_from
+        self._commit(begin)
+        found = queue.order_of(self._file.read, self.run, order, rows, folder=self._file.scratch)
+        pieces, first = partitions.cut(found), 0
+        while several := list(islice(pieces, _PARTITIONS_AT_ONCE)):
+            self._commit_at_length(partial(partitions.add, run=self.run, first=first, several=several))
+            first += len(several)
 
-        def write(connection: Connection) -> tuple[list[Admission | None], Mark | None]:
-            admissions = deliveries.record(
-                connection,
-                self.run,
-                entries,
-                generation=self._generation,
-                is_gone=self._is_gone,
-                now=int(self._clock.now().timestamp()),
-                keeps_report=keeps_report,
-            )
-            is_sending = any(isinstance(admission, Go) for admission in admissions)
-            return admissions, generations.count(connection) if is_sending else None
+    def look(self, share: Share) -> PartitionsLeft:
+        """Free the partitions of senders that have ended, exchange news, and return what is left."""
+        news = share.news({})
 
-        admissions, mark = self._commit(write)
-        if keeps_report:
-            self._keep_report_from = now + _KEEP_REPORT_SECONDS
-        if mark is not None:
-            # Written before a request leaves, so that an older copy of the ledger is detected.
-            self._file.marks.note(mark)
-        return admissions
+        def write(connection: Connection) -> tuple[PartitionsLeft, SharedState | None]:
+            self._count_senders(connection)
+            state = shared_state.add(connection, self.run, news, self._lease.seconds)
+            return partitions.left(connection, self.run), state
+
+        left, state = self._commit(write)
+        share.learn(state)
+        return left
+
+    def exchange(self, news: SenderNews) -> SharedState | None:
+        """Add news to the state that all senders share; return the state, None if there is none."""
+        return self._commit(partial(shared_state.add, run=self.run, news=news, seconds=self._lease.seconds))
+
+    def end_senders(self, ending: RunEnding) -> None:
+        """Make all senders of the run leave, and wait until they have, or until the leases of dead ones have ended."""
+        if not self._file.has_senders:
+            return
+        self.exchange(SenderNews(ending=ending))
+        polls = 0
+        while count := self._commit(self._count_senders):
+            polls += 1
+            if polls == _POLLS_BEFORE_LOG:
+                _log.info(
+                    t("waiting until other processes ({count}) have left the run, for up to {seconds:.0f} s",
+                      count=count, seconds=self._lease.seconds),
+                    extra={"event": "senders_end"},
+                )  # fmt: skip
+            self._clock.pause(_POLL_SECONDS)
+            self.heartbeat()
+
+    def _count_senders(self, connection: Connection) -> int:
+        return end_dead_senders(connection, self.run.run_no, self._file.now(connection), self._is_gone)
 
     def dues_in_doubt(self) -> Iterator[NamedDue]:
         """Yield the dues of the run that may have been applied, lane by lane. None was settled by another run."""
@@ -305,36 +309,6 @@ class RunLedger:
         lock; None: none.
         """
         self._file.on_look = call
-
-    def _on_look(self) -> None:
-        if self._file.on_look is not None:
-            self._file.on_look()
-
-    def waiting(self) -> list[Wait]:
-        """Return what blocks writing to the ledger now, and readers that let its log grow."""
-        return self._file.waiting()
-
-    def heartbeat(self) -> None:
-        """Commit settled outcomes, and keep the lease; called a few times a second."""
-        self._file.check_kept(self.run.run_id)
-        self._file.check_space(self.run.run_id)
-        self._entries.flush()
-        self._renew_at(_RENEW_AT)
-        # Last, because it may write to a terminal that blocks.
-        self._on_look()
-
-    def keep_job(self) -> None:
-        """Check, before each attempt, that the job and the ledger are still this run's; else raise LedgerError."""
-        self._file.check_kept(self.run.run_id)
-        self._renew_at(_RENEW_BEFORE_ATTEMPT_AT)
-
-    def _renew_at(self, share: float) -> None:
-        """Renew the lease if this share of its length has passed."""
-        began_at = self._clock.steady()
-        if began_at - self._renewed_at >= self._lease.seconds * share:
-            self._commit(lambda c: lease.renew(c, self._lease, self._file.now(c)))
-            # The time before the commit: the process may have been held up during it.
-            self._renewed_at = began_at
 
     def conclude(
         self,
@@ -362,8 +336,20 @@ class RunLedger:
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
             self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))
 
+        if self._file.has_senders and self._commit(self._end_sharing):
+            # Others sent too, and their marks may be on other hosts.
+            current = self._file.read(generations.current)
+            self._file.marks.note(Mark(current.name, current.sequence))
         conclude = partial(runs.conclude, run=self.run, state=state, reason=reason, finished_at=finished_at)
         return self._commit_at_length(partial(conclude, progress=progress, waits=waits))
+
+    def _end_sharing(self, connection: Connection) -> bool:
+        """Delete what senders share; return whether any request was sent."""
+        state = shared_state.read(connection, self.run, self._lease.seconds)
+        partitions.delete_all(connection, self.run)
+        shared_state.end(connection, self.run)
+        end_all_senders(connection, self.run.run_no)
+        return state is not None and state.counts["attempts"] > 0
 
     def wanted_rows(self) -> int:
         """Return how many rows were read, without those that the job's filter left out."""
@@ -390,7 +376,7 @@ class RunLedger:
     def release(self) -> None:
         """Return the lease of the job."""
         self._forget_staging()
-        self._commit(lambda c: lease.release(c, self._lease))
+        self._commit(self._lease.release)
 
     def leave(self) -> None:
         """Return the lease if the ledger allows it: an error is being raised that says more than this one would."""

@@ -90,6 +90,7 @@ def run_options(
     format: str = OutcomeFormat.CSV,  # noqa: A002 - the option's name
     resync: bool = False,
     metrics_file: str | os.PathLike[str] | None = None,
+    processes: int | None = None,
 ) -> RunOptions:
     """Return the options of a run, from arguments that were checked."""
     return RunOptions(
@@ -102,6 +103,7 @@ def run_options(
         outcome_format=OutcomeFormat(format),
         resync=resync,
         metrics_file=None if metrics_file is None else Path(metrics_file).absolute(),
+        processes=None if processes is None else int(processes),
     )
 
 

@@ -70,13 +70,13 @@ def run(
           max_invalid=max_invalid, processes=processes, report=report, metrics_file=metrics_file, format=format,
           resync=resync, progress=progress, environ=environ)  # fmt: skip
     options = run_options(date=date, until=until, limit=limit, max_failures=max_failures, max_invalid=max_invalid,
-                          report=report, metrics_file=metrics_file, format=format, resync=resync)  # fmt: skip
+                          report=report, metrics_file=metrics_file, format=format, resync=resync,
+                          processes=processes)  # fmt: skip
     paths, table = checked_inputs(inputs)
     if plan is not None:
         refuse_with_plan(inputs=inputs, date=date, limit=limit, resync=resync)
     saved = None if plan is None else read_plan(Path(plan), job)
     name = str(job) if saved is None else saved.job
-    refuse_processes(processes)
     with _execution(Session.open(config, environ, name), progress, options, name) as execution:
         execution.notices.expect(name, execution.ledger)
         if not resync:
@@ -126,8 +126,7 @@ def resume(
           processes=processes, report=report, metrics_file=metrics_file, format=format, progress=progress,
           environ=environ)  # fmt: skip
     options = run_options(until=until, limit=limit, max_failures=max_failures, max_invalid=max_invalid,
-                          report=report, metrics_file=metrics_file, format=format)  # fmt: skip
-    refuse_processes(processes)
+                          report=report, metrics_file=metrics_file, format=format, processes=processes)  # fmt: skip
     with _execution(Session.open(config, environ), progress, options) as execution:
         return execution.result(execution.runner.resume(execution.known_run(run), options))
 
@@ -161,10 +160,9 @@ def rerun(
           max_failures=max_failures, max_invalid=max_invalid, processes=processes, report=report,
           metrics_file=metrics_file, format=format, progress=progress, environ=environ)  # fmt: skip
     options = run_options(until=until, limit=limit, max_failures=max_failures, max_invalid=max_invalid,
-                          report=report, metrics_file=metrics_file, format=format)  # fmt: skip
+                          report=report, metrics_file=metrics_file, format=format, processes=processes)  # fmt: skip
     statuses = OPEN_STATUSES if only is None else frozenset(map(Status, only))
     selection = Selection(statuses, frozenset(code or ()), new_keys, options.limit)
-    refuse_processes(processes)
     with _execution(Session.open(config, environ), progress, options) as execution:
         return execution.result(execution.runner.rerun(execution.known_run(run), selection, options))
 
@@ -203,6 +201,7 @@ def _execution(
     session: Session, progress: Callable[[RunProgress], object] | None, options: RunOptions, job: str | None = None
 ) -> Iterator[_Execution]:
     config, system, calls = session.config, session.system, ProgressCalls(progress)
+    refuse_processes(config, options.processes)
     notices = Notices(config, system.clock, log.warning, job=job, metrics_file=options.metrics_file)
 
     def begun(run: RunRecord, control: RunControl) -> None:

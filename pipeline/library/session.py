@@ -4,14 +4,17 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from pipeline.assemble.parts.helpers import local_senders
 from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
 from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.system import System
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
+from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.settings import ONE_PROCESS, Config, load, warnings
 
@@ -34,7 +37,9 @@ class Session:
     def open(cls, config: ConfigPath, environ: Environ, job: str | None = None) -> "Session":
         """Read config and keys, those of one job or all, and log their warnings. Raises SettingsError."""
         variables = _variables(environ)
-        system = System.real(SystemClock())
+        real = System.real(SystemClock())
+        # Senders of this host need the same secrets.
+        system = replace(real, helpers=partial(local_senders, environ=variables))
         opened = open_config(_path(config, variables), variables, system.clock, job)
         # urllib3 logs the address of each request, and the gateway's has a token.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -67,10 +72,10 @@ def archive(config: ConfigPath, environ: Environ) -> Iterator[tuple[Config, Ledg
         ledger.close()
 
 
-def refuse_processes(processes: int | None) -> None:
+def refuse_processes(config: Config, processes: int | None) -> None:
     """Raise SettingsError for more processes than the ledger allows."""
-    if processes not in (None, 1):
-        raise SettingsError([f"processes={processes}: {ONE_PROCESS}"])
+    if processes not in (None, 1) and config.ledger_server is None:
+        raise SettingsError([f"processes={processes}: {t(ONE_PROCESS)}"])
 
 
 def _variables(environ: Environ) -> Mapping[str, str]:

@@ -1,11 +1,11 @@
 """The parts that a run needs, as protocols."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pipeline.ledger.records import Due, RunRecord
-from pipeline.model import Wait
+from pipeline.ledger.records import RunRecord
+from pipeline.model import LaneOrder, Wait
 from pipeline.read import SourceFile
 from pipeline.report import ReportFiles
 
@@ -37,10 +37,14 @@ class FileStager(Protocol):
 
 
 class Sender(Protocol):
-    """Delivers the lanes of a run."""
+    """Delivers the dues of a run, alone or with other processes."""
 
-    def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
-        """Deliver all lanes; call `tick` a few times per second; raise the first error once all workers are idle."""
+    def deliver(self, order: LaneOrder, rows: int | None, *, tick: Callable[[], None]) -> None:
+        """
+        Deliver the open dues, lanes in this order, `rows` limits them to the first rows.
+
+        `tick` is called a few times per second. The first error is raised once all workers are idle.
+        """
         ...
 
     def throttled(self) -> int:

@@ -116,7 +116,7 @@ class Run:
             self.control.check_running()
             self.events.phase(ProgressPhase.SENDING)
             started = self.clock.steady()
-            self.sender.deliver(self.ledger.lanes(self.order, self.most_rows), tick=self._tick)
+            self.sender.deliver(self.order, self.most_rows, tick=self._tick)
             self.ledger.heartbeat()
             if self.most_rows is not None:
                 reason = t("--limit {most_rows} reached", most_rows=self.most_rows)

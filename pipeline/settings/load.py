@@ -59,7 +59,7 @@ def load(
     for name, kind in kinds.items():
         if kind is not None:
             _CHECK[kind](tables[name])
-    jobs = _read_jobs(config.table("jobs"), kinds)
+    jobs = _read_jobs(config.table("jobs"), kinds, is_in_file=not isinstance(ledger, Server))
     _check_rates(config.table("jobs"), jobs.values(), tables)
     if only_job is not None:
         _check_job(config.table("jobs"), only_job)
@@ -96,8 +96,8 @@ def _named_files(table: Table) -> list[str]:
     return [name for value in named for name in ([value] if isinstance(value, str) else value)]
 
 
-def _read_jobs(table: Table, kinds: Mapping[str, AccountKind | None]) -> dict[str, Job]:
-    jobs = (read_job(job, kinds) for job in table.tables())
+def _read_jobs(table: Table, kinds: Mapping[str, AccountKind | None], *, is_in_file: bool) -> dict[str, Job]:
+    jobs = (read_job(job, kinds, is_in_file=is_in_file) for job in table.tables())
     return {job.name: job for job in jobs if job is not None}
 
 

@@ -157,6 +157,7 @@ class Job:
     int96: Int96 | None = None
     share: float = 1.0
     trusted_for: timedelta | None = None
+    processes: int = 1
 
     @property
     def limit_per_s(self) -> float:

@@ -86,7 +86,10 @@ def test_a_sqlite_ledger_is_sent_by_one_process(words: Sequence[str], workspace:
     ended = workspace.backfill(*words, "--processes", "2")
 
     assert ended == CommandResult(
-        2, "", "backfill: --processes 2: with a SQLite ledger only one process sends; write 1, or leave it out\n"
+        2,
+        "",
+        "backfill: --processes 2: with a SQLite ledger only one process sends; write 1, leave it out, or use a "
+        "PostgreSQL ledger\n",
     )
     assert sorted(workspace.folder.rglob("*")) == before
 

@@ -23,6 +23,8 @@ CHECKOUT = Path(__file__).parents[2]
 DOCS = CHECKOUT / "docs"
 SIMULATED = "http://127.0.0.1:8700"
 SERVER = "postgresql://etl@db.example/backfill"
+# Pages that need a server.
+ON_SERVER = ("postgresql.md", "two-hosts.md")
 BLOCK = re.compile(r'(?ms)^( *)```(\w*)(?: title="([^"]+)")?\n(.*?)^\1```$')
 EXIT_CODE = re.compile(r"(?:exit code|退出码) (\d)")
 
@@ -138,6 +140,8 @@ def run(line: str, simulator: Simulator, chdir: Callable[[Path], None]) -> int:
         case ["backfill", "simulate", "--faults", file, "&"]:
             simulator.set_faults(load_faults(Path(file)))
             return 0
+        case ["backfill", "worker"]:  # without an end
+            return main(["worker", "--once"])
         case ["backfill", *rest]:
             return main(rest)
         case ["cd", folder]:
@@ -160,9 +164,12 @@ def test_each_command_of_a_page_works(
     page: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """The commands of a page, one after another, end with the exit code that it names, else with 0."""
-    server = request.getfixturevalue("database") if page.name == "postgresql.md" else SERVER
+    server = request.getfixturevalue("database") if page.name in ON_SERVER else SERVER
     with Simulator() as simulator:
         begin(page, simulator, monkeypatch.chdir)
+        if page.name == "two-hosts.md":
+            config = Path("backfill.toml")
+            config.write_text(re.sub(r"(?m)^url = .*", f'url = "{server}"', config.read_text("utf-8")), "utf-8")
         for block in blocks(page):
             if block.file:
                 write(block, simulator)

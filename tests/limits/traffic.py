@@ -57,6 +57,9 @@ class EventClock:
     def sleep(self, seconds: float) -> None:
         raise Waits(seconds)
 
+    def pause(self, seconds: float) -> None:
+        raise Waits(seconds)
+
     def wake(self) -> None:
         return
 

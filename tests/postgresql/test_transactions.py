@@ -98,7 +98,7 @@ def test_a_ledger_that_has_lost_commits_is_not_used_further(server: Server, new_
         run._commit(lambda c: c.execute(NOTE))
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("UPDATE jobs SET commits = commits - 1")
-    with pytest.raises(LedgerError, match="job orders: the ledger has lost commits of this run"):
+    with pytest.raises(LedgerError, match="the ledger has lost commits of this run"):
         run._commit(lambda c: c.execute(NOTE))
 
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,10 +13,10 @@ import pytest
 from pipeline.assemble.reports.reporting import RunReport
 from pipeline.errors import LedgerError, SourceError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import Due, Phase, RunRecord, RunState
+from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.lease import LEASE_SECONDS
-from pipeline.model import Lost, Status, Wait
+from pipeline.model import LaneOrder, Lost, Status, Wait
 from pipeline.read import SourceFile
 from pipeline.report import OutcomeFormat, ReportFiles
 from pipeline.run.events import ProgressPhase, RunEvents
@@ -74,7 +74,8 @@ class Sender:
 
     of: "Scene"
 
-    def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
+    def deliver(self, order: LaneOrder, rows: int | None, *, tick: Callable[[], None]) -> None:
+        lanes = self.of.run.lanes(order, rows)
         queue = Writer(self.of.harness.services, self.of.run, workers=1).lane_queue(lanes, dues=1)
         self.of.engine.run(queue, queue.deliver, workers=1, tick=tick, give_up=self.of.control.give_up)
 

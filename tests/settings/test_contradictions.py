@@ -54,7 +54,8 @@ FAULTS = [
     pytest.param(
         'account = "zhima"',
         'account = "zhima"\nprocesses = 2',
-        f"{ORDERS} processes: with a SQLite ledger only one process sends; write 1, or leave it out",
+        f"{ORDERS} processes: with a SQLite ledger only one process sends; write 1, leave it out, or use "
+        "a PostgreSQL ledger",
         id="several processes",
     ),
     pytest.param(

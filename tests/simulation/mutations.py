@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 # By the name of the fault, the changes that make it.
 MUTATIONS: dict[str, tuple[Change, ...]] = {
     "the intent is not written": (
-        Body("pipeline.ledger.run_ledger:RunLedger.intend", "return [Go(doubt=False) for _ in dues]"),
+        Body("pipeline.ledger.delivering.sending:SendingLedger.intend", "return [Go(doubt=False) for _ in dues]"),
     ),
     "the intent is written after the answer at the earliest": (
         Code("pipeline.ledger.delivering.deliveries:_intend", "DeliveryState.SENDING", "DeliveryState.REJECTED"),
@@ -240,7 +240,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "the fence is ignored": (
-        Code("pipeline.ledger.store.lease:check", "line is None or line[-1] != lease.fence", "line is None"),
+        Code("pipeline.ledger.store.lease:Lease.check", "line is None or line[-1] != self.fence", "line is None"),
         Text("pipeline.ledger.store.lease:_LOCK", "AND fence = ?", "AND fence > 0 * ?"),
     ),
     "a process that was held up sends on": (

@@ -220,6 +220,11 @@ class ProcessClock:
         finally:
             self._asleep.remove(sleep)
 
+    def pause(self, seconds: float) -> None:
+        """Wait for this many seconds, also after `wake`."""
+        self._process.check()
+        Sleep(self._process.world, self._process).begin(seconds)
+
     def wake(self) -> None:
         """End all sleeps."""
         self._woken = True

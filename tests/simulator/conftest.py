@@ -59,6 +59,9 @@ class MovableClock:
             self.moment += timedelta(seconds=seconds)
             self.seconds += seconds
 
+    def pause(self, seconds: float) -> None:
+        self.sleep(seconds)
+
     def wake(self) -> None:
         """Do nothing: `sleep` never blocks."""
 

@@ -7,4 +7,5 @@ Read in this order:
 - `system`, `run_options`: the outside world, and the options of a run
 - `platform`: signer, transport and merchant of an account
 - `new_run`, `sender`: a run to begin, and what sends its rows
+- `shared_sender`, `helpers`: a run that several processes send, and the other ones of this host
 """

@@ -2,9 +2,11 @@
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.assemble.parts.helpers import Helpers, local_senders
 from pipeline.assemble.parts.ledgers import working_folder
 from pipeline.assemble.parts.platform import signer_of, transport_of
 from pipeline.clock import Clock
@@ -16,6 +18,9 @@ from pipeline.run.ports import Engine
 from pipeline.settings import Account, Job
 from pipeline.write.ports import Signer, Transport
 
+MakeSystem = Callable[[Clock], "System"]
+"""Makes the system of a command, with its clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -23,7 +28,7 @@ class System:
     The outside world of a run, as dependencies.
 
     `boot` identifies the machine's last start. `folder` is the base of relative inputs on the command line.
-    `open_ledger` has the parameters of `Ledger`.
+    `open_ledger` has the parameters of `Ledger`. `helpers` starts senders of this host: it gets config, run and number.
     """
 
     clock: Clock
@@ -34,6 +39,7 @@ class System:
     boot: str
     folder: Path
     open_ledger: Callable[..., Ledger] = Ledger
+    helpers: Callable[[Path, str, int], AbstractContextManager[Helpers]] = local_senders
 
     @classmethod
     def real(cls, clock: Clock) -> "System":

@@ -29,6 +29,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "prune": ("prune", "prune --keep 30", "prune --keep 30 --deliveries-older-than 400"),
     "ledger": ("ledger copy sqlite:///state/backfill.db postgresql://etl@db.example/backfill",),
     "check": ("check", "check orders --date 2025-11-20", "check --online --json"),
+    "worker": ("worker", "worker --jobs orders,points --health-file alive", "worker --once"),
     "init": ("init shop",),
     "simulate": ("simulate", "simulate --port 0 --keys shop --faults faults.toml"),
     "completion": ("completion bash",),

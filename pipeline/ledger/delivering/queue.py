@@ -1,6 +1,6 @@
 """The dues of a run, lane by lane: lanes in a chosen order, within a lane in source order."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, groupby, islice
@@ -27,8 +27,8 @@ _LAST_PLACE = 1 << 40
 # No index, in the arrays of `refunds_after_payments`.
 _NOWHERE = -1
 
-# An entry of the order: the number of a due, that of its lane, and how many dues the lane has.
-_ENTRY = np.dtype([("due_no", "i8"), ("lane_no", "i8"), ("lane_dues", "i8")])
+ENTRY = np.dtype([("due_no", "<i8"), ("lane_no", "<i8"), ("lane_dues", "<i8")])
+"""An entry of the order: the number of a due, that of its lane, and how many dues the lane has."""
 # Entries that are written at once, and bytes of them that are kept in memory.
 _ENTRIES_AT_ONCE = 10_000
 _MEMORY_BYTES = 4 << 20
@@ -128,7 +128,7 @@ class _QueuedDue:
     due: Due
 
 
-class _Order:
+class Order:
     """
     The order of the dues of a run, on local scratch, and the lanes that were joined to others.
 
@@ -137,19 +137,26 @@ class _Order:
 
     def __init__(self, folder: Path) -> None:
         self._entries = SpillFile(folder, _MEMORY_BYTES)
+        self.count = 0
         self.joined: dict[bytes, bytes] = {}
 
-    def add(self, entries: Sequence[tuple[int, int, int]]) -> None:
-        """Append entries."""
-        self._entries.add(np.array(entries, _ENTRY).tobytes())
+    def add(self, entries: np.ndarray[Any, Any]) -> None:
+        """Append entries, of the type `ENTRY`."""
+        self._entries.add(entries.tobytes())
+        self.count += len(entries)
 
-    def between(self, first: int, last: int) -> list[tuple[int, int, int]]:
+    def between(self, first: int, last: int) -> np.ndarray[Any, Any]:
         """Return the entries from one place to another, both included."""
-        size = _ENTRY.itemsize
-        found: list[tuple[int, int, int]] = np.frombuffer(
-            self._entries.read_at(first * size, (last - first + 1) * size), _ENTRY
-        ).tolist()
-        return found
+        size = ENTRY.itemsize
+        return np.frombuffer(self._entries.read_at(first * size, (last - first + 1) * size), ENTRY)
+
+    def whole_lanes(self, first: int, dues: int) -> int:
+        """Return how many entries from a place on are lanes with about `dues` dues, each of them whole."""
+        entries = self.between(first, first + dues - 1)
+        begins = np.flatnonzero(entries["lane_no"][1:] != entries["lane_no"][:-1]) + 1
+        last = int(begins[-1]) if len(begins) else 0
+        # The last lane may be longer than what was read of it.
+        return last + int(entries["lane_dues"][last])
 
 
 def lanes(
@@ -170,8 +177,18 @@ def lanes(
     The order is written into a spill file in `folder` first. One long read of the ledger would keep its write-ahead log
     from being cut back during the run.
     """
-    queue = _Order(folder)
+    yield from lanes_of(read, order_of(read, run, order, rows, folder=folder), sizes)
+
+
+def order_of(read: Read, run: RunRecord, order: LaneOrder, rows: int | None = None, *, folder: Path) -> Order:
+    """Return the order of a run's open dues; see `lanes`."""
+    queue = Order(folder)
     read(partial(_read_order, queue, run=run, order=order, rows=rows))
+    return queue
+
+
+def lanes_of(read: Read, queue: Order, sizes: BatchSizes = DEFAULT_SIZES) -> Iterator[Iterable[Due]]:
+    """Yield the dues of an order, lane by lane. All of them are open."""
     at = 0
     while page := read(partial(_page, queue, first=at, last=_LAST_PLACE, sizes=sizes)):
         first = page[0]
@@ -187,14 +204,14 @@ def lanes(
                 at += len(lane)
 
 
-def _long_lane(read: Read, queue: _Order, first: int, last: int, sizes: BatchSizes) -> Iterator[Due]:
+def _long_lane(read: Read, queue: Order, first: int, last: int, sizes: BatchSizes) -> Iterator[Due]:
     """Yield the dues of a lane that is longer than a page; they are read as they are iterated."""
     while page := read(partial(_page, queue, first=first, last=last, sizes=sizes)):
         yield from (queued.due for queued in page)
         first += len(page)
 
 
-def _read_order(queue: _Order, connection: Connection, run: RunRecord, order: LaneOrder, rows: int | None) -> None:
+def _read_order(queue: Order, connection: Connection, run: RunRecord, order: LaneOrder, rows: int | None) -> None:
     # PostgreSQL keeps temporary tables only within a transaction where connections are pooled.
     connection.execute("BEGIN")
     try:
@@ -207,7 +224,7 @@ def _read_order(queue: _Order, connection: Connection, run: RunRecord, order: La
         query = _ORDER.format(lane=_LANE, turn=_TURN.get(run.api, "d.due_no"), order=_ORDERS[order])
         entries = iter(stream(connection, query, (run.run_no, last_row)))
         while some := list(islice(entries, _ENTRIES_AT_ONCE)):
-            queue.add(some)
+            queue.add(np.array(some, ENTRY))
     finally:
         connection.execute("ROLLBACK")
 
@@ -271,9 +288,9 @@ def refunds_after_payments(refunds: Iterable[tuple[int, int]]) -> Iterator[tuple
     yield from zip(*(column[is_moved].tolist() for column in (refund, last, behind - 1)), strict=True)
 
 
-def _page(queue: _Order, connection: Connection, first: int, last: int, sizes: BatchSizes) -> list[_QueuedDue]:
+def _page(queue: Order, connection: Connection, first: int, last: int, sizes: BatchSizes) -> list[_QueuedDue]:
     """Return the dues of a page, at places of the queue from `first` to `last` at most."""
-    entries = queue.between(first, min(last, first + sizes.page_dues - 1))
+    entries = queue.between(first, min(last, first + sizes.page_dues - 1)).tolist()
     bodies = connection.execute(_BODY_SIZES, (json_of(due_no for due_no, *_ in entries),)).fetchall()
     totals = accumulate(length or 0 for (length,) in bodies)
     # At least one due, however large its body.

@@ -25,6 +25,7 @@ _COLUMNS = ", ".join({"phase": "act"}.get(f.name, f.name) for f in fields(RunRec
 _SHORTEST_ID = 8
 # Whom an account name stands for, in any generation.
 _MERCHANT = "SELECT holder FROM accounts WHERE name = ? LIMIT 1"
+_MERCHANT_OF_ACCOUNT = "SELECT holder FROM accounts WHERE account_no = ?"
 # The first number of a merchant in a generation.
 _ACCOUNT_NO = "SELECT min(account_no) FROM accounts WHERE holder = ? AND generation = ?"
 # Whether an account name is known in a generation.
@@ -111,6 +112,11 @@ def account_no_of(connection: Connection, name: str, merchant: str, generation: 
         )
     (first,) = connection.execute(_ACCOUNT_NO, (merchant, generation)).fetchone()
     return None if first is None else int(first)
+
+
+def merchant_of(connection: Connection, run: RunRecord) -> str:
+    """Return the merchant that a run sends for."""
+    return str(connection.execute(_MERCHANT_OF_ACCOUNT, (run.account_no,)).fetchone()[0])
 
 
 def begin(connection: Connection, new: NewRun, account_no: int) -> RunRecord:

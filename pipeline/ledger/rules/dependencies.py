@@ -5,23 +5,23 @@ from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.ledger.rules.admission import Blocked, Skip
 from pipeline.ledger.rules.known_deliveries import state_of
 from pipeline.ledger.rules.objects import is_earlier_open, newest_states
-from pipeline.ledger.store.lease import IsGone
+from pipeline.ledger.store.lease import IsGone, of_owners
 from pipeline.ledger.store.port import Connection
 from pipeline.model import Balance
 
 SUPERSEDED = "superseded"
 UNCHANGED = "unchanged"
 
-# The owners of other jobs whose run has an intent for a delivery.
-_OTHER_SENDERS = """
+# The owners of other jobs, and their senders, whose run has an intent for a delivery.
+_OTHER_SENDERS = of_owners("""
 SELECT j.holder
 FROM deliveries AS v
 JOIN dues AS d USING (due_no)
 JOIN runs AS r ON r.run_no = d.run_no
-JOIN jobs AS j USING (run_id)
+JOIN owners AS j USING (run_id)
 WHERE v.account_no = ? AND v.api = ? AND v.identity = ? AND v.state = 'sending'
     AND j.job <> ? AND j.expires_at <> ''
-"""
+""")
 # The status of a payment without delivery: that of its newest due,
 _STATUS_OF_NEWEST_DUE = """
 SELECT coalesce(d.status, 'unsent') FROM dues AS d JOIN runs AS r USING (run_no)

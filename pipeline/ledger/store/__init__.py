@@ -7,7 +7,7 @@ Read in this order:
 1. `schema`: the tables, and the steps between versions.
 2. `database`: opens the file; turns SQLite's errors into messages that say what to do.
 3. `transactions`, `group_commit`: one writer at a time, and one commit for many threads.
-4. `lease`: one run of a job at a time.
+4. `lease`: one run of a job at a time. `sender_lease`: one sender of a partition at a time.
 5. `generations`, `marks`, `traces`: detect a ledger that was restored or lost.
 6. `lost_file`, `space`: a file that was moved; a long write-ahead log, and free pages.
 7. `quotas`: the file beside the ledger that holds the state of quotas.

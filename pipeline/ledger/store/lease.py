@@ -1,4 +1,8 @@
-"""The lease of a job: one run of a job at a time. A dead owner does not block it; a late one can't write any more."""
+"""
+The lease of a job: one run of a job at a time. A dead owner does not block it; a late one can't write any more.
+
+On a server each sender of a run has a lease too: see `sender_lease`.
+"""
 
 import os
 import re
@@ -9,20 +13,38 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.errors import LedgerError, RunHeld
 from pipeline.language import t
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.store.port import Connection, Sql
+from pipeline.ledger.store.port import Connection, Sql, json_of
 
 # How long a lease lasts without being renewed.
 LEASE_SECONDS = 30.0
 # What the system does not tell of a process.
 _UNKNOWN = "-"
 
+
+def of_owners(sql: str) -> Sql:
+    """Return a query of `owners`: all processes that have a lease. A file has only those of jobs."""
+    return Sql(sql.replace("FROM owners", "FROM jobs").replace("JOIN owners", "JOIN jobs"), postgresql=sql)
+
+
 # The run of each job, and its lease; of one job; of all other jobs.
 _JOBS = "SELECT job, run_id, holder, expires_at, fence FROM jobs"
 _JOB = f"{_JOBS} WHERE job = ?"
+# The leases of jobs and senders: all of them, and those of other jobs.
+_OWNERS = of_owners("SELECT job, run_id, holder, expires_at, fence FROM owners")
+_OWNERS_OF_OTHERS = of_owners("SELECT job, run_id, holder, expires_at, fence FROM owners WHERE job <> ? ORDER BY job")
+# The senders of other runs of a job, locked. A file has none.
+_SENDERS_OF_OTHER_RUNS = Sql(
+    f"{_JOBS} WHERE job = ? AND run_id <> ? AND FALSE",
+    postgresql="""
+        SELECT r.job, r.run_id, s.holder, s.expires_at, s.sender_no FROM senders AS s JOIN runs AS r USING (run_no)
+        WHERE r.job = ? AND r.run_id <> ? FOR UPDATE OF s
+    """,
+)
 # The same, for a takeover: it waits for a transaction of the run that has the job.
 _JOB_TO_TAKE = Sql(_JOB, postgresql=f"{_JOB} FOR UPDATE")
 # On a server: lock the job for a transaction of its run, and count that transaction. Then the count alone.
@@ -37,13 +59,15 @@ ON CONFLICT (job) DO UPDATE SET run_id = excluded.run_id, fence = excluded.fence
 """
 # The line of a lease, if it is the job's last one. Another run may have the same fence if this one was not committed.
 _TAKEN = "SELECT 1 FROM jobs WHERE job = ? AND run_id = ? AND fence = ? AND holder = ?"
+# Delete the lines of senders that have ended. What they had is free then.
+_DELETE_SENDERS = "DELETE FROM senders WHERE sender_no IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
 # End the leases of all other jobs. Their runs can't write any more, since their fences grow.
 _END_OTHERS = "UPDATE jobs SET fence = fence + 1, expires_at = '' WHERE job <> ?"
 # The owners of other jobs for an account and API whose lease was not returned.
-_OTHER_OWNERS = """
-SELECT j.holder FROM jobs AS j JOIN runs AS r USING (run_id)
+_OTHER_OWNERS = of_owners("""
+SELECT j.holder FROM owners AS j JOIN runs AS r USING (run_id)
 WHERE j.job <> ? AND j.expires_at <> '' AND r.account_no = ? AND r.api = ?
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +177,45 @@ IsDead = Callable[[str, LeaseOwner], bool]
 IsGone = Callable[[str], bool]
 
 
+class HeldLease(Protocol):
+    """A lease that a process has: that of a job, or that of a sender."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts without being renewed."""
+        ...
+
+    def lock(self, connection: Connection) -> int:
+        """
+        Lock the lease on the server until the transaction ends; return the number of that transaction.
+
+        Raises LedgerError if another process has it.
+        """
+        ...
+
+    def count(self, connection: Connection) -> int:
+        """
+        Return the number of the last transaction under this lease that was committed, once no other one is under way.
+
+        Raises LedgerError if another process has it.
+        """
+        ...
+
+    def renew(self, connection: Connection, now: datetime) -> None:
+        """Extend the lease from now on; `lock` comes first, in a file `check`."""
+        ...
+
+    def release(self, connection: Connection) -> None:
+        """Return the lease."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """
     The right to write for a job, until another run takes it. `fence` grows with each run that takes the job.
 
-    It ends `seconds` after it was taken or last renewed.
+    It ends `seconds` after it was taken or last renewed. See `HeldLease` for the methods.
     """
 
     job: str
@@ -166,6 +223,43 @@ class Lease:
     fence: int
     owner: LeaseOwner
     seconds: float
+
+    def check(self, connection: Connection) -> None:
+        """Raise LedgerError if another run has taken the job since."""
+        line = connection.execute(_JOB, (self.job,)).fetchone()
+        if line is None or line[-1] != self.fence:
+            raise self._taken_over()
+
+    def lock(self, connection: Connection) -> int:
+        """Lock the job; return the number of the transaction."""
+        return self._number(connection, _LOCK)
+
+    def count(self, connection: Connection) -> int:
+        """Return the number of the last transaction."""
+        return self._number(connection, _COUNT)
+
+    def renew(self, connection: Connection, now: datetime) -> None:
+        """Extend the lease from now on."""
+        connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (expiry(now, self.seconds), self.job))
+
+    def release(self, connection: Connection) -> None:
+        """Return the lease; the fence stays in the ledger, so that it only grows."""
+        connection.execute("UPDATE jobs SET expires_at = '' WHERE job = ? AND fence = ?", (self.job, self.fence))
+
+    def _number(self, connection: Connection, sql: str) -> int:
+        line = connection.execute(sql, (self.job, self.fence)).fetchone()
+        if line is None:
+            raise self._taken_over()
+        return int(line[0])
+
+    def _taken_over(self) -> LedgerError:
+        return LedgerError(
+            t(
+                "job {job} was taken over by another run while this one was held up; nothing more is sent here; "
+                "`backfill runs` shows the other run",
+                job=self.job,
+            )
+        )
 
 
 def acquire(
@@ -178,17 +272,25 @@ def acquire(
     *,
     seconds: float = LEASE_SECONDS,
 ) -> Lease:
-    """Take the lease of a job for a run. Raises RunHeld, naming the run that has it, if that may be alive."""
+    """
+    Take the lease of a job for a run. Raises RunHeld, naming the run that has it, if that may be alive.
+
+    The senders of the same run keep their leases; those of another run have to be dead.
+    """
     lines = connection.execute(_JOB_TO_TAKE, (job,)).fetchall()
     _refuse_live(lines, owner, now, is_gone)
+    senders = connection.execute(_SENDERS_OF_OTHER_RUNS, (job, run_id)).fetchall()
+    _refuse_live(senders, owner, now, is_gone)
+    if senders:
+        connection.execute(_DELETE_SENDERS, (json_of(sender_no for *_, sender_no in senders),))
     taken = Lease(job, run_id, 1 + max((fence for *_, fence in lines), default=0), owner, seconds)
-    connection.execute(_TAKE, (job, run_id, taken.fence, str(owner), _expiry(taken, now)))
+    connection.execute(_TAKE, (job, run_id, taken.fence, str(owner), expiry(now, seconds)))
     return taken
 
 
 def end_others(connection: Connection, job: str, here: LeaseOwner, now: datetime, is_gone: IsGone) -> None:
     """End the leases of all other jobs, so that their runs can't go on. Raises RunHeld if one of them is alive."""
-    _refuse_live(connection.execute(_OTHER_JOBS, (job,)).fetchall(), here, now, is_gone)
+    _refuse_live(connection.execute(_OWNERS_OF_OTHERS, (job,)).fetchall(), here, now, is_gone)
     connection.execute(_END_OTHERS, (job,))
 
 
@@ -218,59 +320,9 @@ def is_taken(connection: Connection, lease: Lease) -> bool:
     return connection.execute(_TAKEN, known).fetchone() is not None
 
 
-def _expiry(lease: Lease, now: datetime) -> str:
-    return (now + timedelta(seconds=lease.seconds)).isoformat()
-
-
-def check(connection: Connection, lease: Lease) -> None:
-    """Raise LedgerError if another run has taken the job since."""
-    line = connection.execute(_JOB, (lease.job,)).fetchone()
-    if line is None or line[-1] != lease.fence:
-        raise _taken_over(lease)
-
-
-def lock(connection: Connection, lease: Lease) -> int:
-    """
-    Lock the job on the server until the transaction ends; return the number of that transaction.
-
-    Raises LedgerError if another run has taken the job since.
-    """
-    line = connection.execute(_LOCK, (lease.job, lease.fence)).fetchone()
-    if line is None:
-        raise _taken_over(lease)
-    return int(line[0])
-
-
-def count(connection: Connection, lease: Lease) -> int:
-    """
-    Return the number of the lease's last transaction that was committed, once no other one is under way.
-
-    Raises LedgerError if another run has taken the job since.
-    """
-    line = connection.execute(_COUNT, (lease.job, lease.fence)).fetchone()
-    if line is None:
-        raise _taken_over(lease)
-    return int(line[0])
-
-
-def _taken_over(lease: Lease) -> LedgerError:
-    return LedgerError(
-        t(
-            "job {job} was taken over by another run while this one was held up; nothing more is sent here; "
-            "`backfill runs` shows the other run",
-            job=lease.job,
-        )
-    )
-
-
-def renew(connection: Connection, lease: Lease, now: datetime) -> None:
-    """Extend the lease from now on; `check` comes first."""
-    connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (_expiry(lease, now), lease.job))
-
-
-def release(connection: Connection, lease: Lease) -> None:
-    """Return the lease; the fence stays in the ledger, so that it only grows."""
-    connection.execute("UPDATE jobs SET expires_at = '' WHERE job = ? AND fence = ?", (lease.job, lease.fence))
+def expiry(now: datetime, seconds: float) -> str:
+    """Return when a lease ends that is taken or renewed now, as the ledger keeps it."""
+    return (now + timedelta(seconds=seconds)).isoformat()
 
 
 def fences_of_others(connection: Connection, job: str) -> tuple[tuple[str, int], ...]:
@@ -290,5 +342,5 @@ def is_account_in_use(connection: Connection, run: RunRecord, is_gone: IsGone) -
 
 def live_runs(connection: Connection, now: datetime, is_gone: IsGone) -> set[str]:
     """Return the ids of the runs that some process executes now."""
-    lines = connection.execute(_JOBS).fetchall()
+    lines = connection.execute(_OWNERS).fetchall()
     return {run_id for _, run_id, owner, expires_at, _ in lines if expires_at > now.isoformat() and not is_gone(owner)}

@@ -26,7 +26,7 @@ section 4).
 """
 DEFAULT_ZONE = "Asia/Shanghai"
 # Only the process that owns the job's lease may write to a SQLite ledger.
-ONE_PROCESS = later("with a SQLite ledger only one process sends; write 1, or leave it out")
+ONE_PROCESS = later("with a SQLite ledger only one process sends; write 1, leave it out, or use a PostgreSQL ledger")
 
 _KINDS = {
     Api.CUMULATION: AccountKind.ALIPAY,
@@ -47,16 +47,19 @@ _OF_SENDERS = ("other_senders", "unchanged_for", "share")
 _ENCODINGS = ("auto", "utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk", "gb2312", "big5", "latin-1", "cp1252")
 
 
-def read_job(table: Table, kinds: Mapping[str, AccountKind | None]) -> Job | None:
+def read_job(table: Table, kinds: Mapping[str, AccountKind | None], *, is_in_file: bool) -> Job | None:
     """
     Return a job, and report its faults; return None without an export or an API.
 
-    `kinds` holds the kind of each account, None where the account names no valid platform.
+    `kinds` holds the kind of each account, None where the account names no valid platform. `is_in_file`: the ledger is
+    a file.
     """
     zone = _zone(table)
     csv = _csv(table.table("csv"))
     _check_account(table, kinds)
-    _check_processes(table)
+    processes = int(_given(table.values, "processes", 1))
+    if is_in_file and processes > 1:
+        table.fault("processes", t(ONE_PROCESS))
     rate = _rate(table)
     _check_senders(table)
     export, api = table.text("export"), table.text("api")
@@ -96,6 +99,7 @@ def read_job(table: Table, kinds: Mapping[str, AccountKind | None]) -> Job | Non
         int96=None if table.text("int96") is None else Int96(table.text("int96") or ""),
         share=float(_given(values, "share", 1)),
         trusted_for=_duration(table.text("unchanged_for")) if values.get("other_senders") else None,
+        processes=processes,
     )
 
 
@@ -114,11 +118,6 @@ def _check_account(table: Table, kinds: Mapping[str, AccountKind | None]) -> Non
             "account",
             t("{given}, and api is {api}, which needs one of {needed}", given=given, api=api, needed=t(needed)),
         )
-
-
-def _check_processes(table: Table) -> None:
-    if _given(table.values, "processes", 1) > 1:
-        table.fault("processes", t(ONE_PROCESS))
 
 
 def _check_api(table: Table, export: Export, api: Api) -> None:

@@ -19,6 +19,9 @@ from pipeline.language import t
 from pipeline.model import Wait
 from pipeline.write.answers.verdict import Halt, Refused, Succeeded, TryAgain, Verdict
 
+PLATFORM_DOWN, ALWAYS_THROTTLED = "platform_down", "always_throttled"
+"""Codes of a halt in an outage."""
+
 _log = logging.getLogger("backfill")
 
 # Failures without an answer in between, and different rows among them, that open the circuit.
@@ -71,6 +74,11 @@ class CircuitBreaker:
         self._throttled_since: float | None = None
         self._pause = 0.0
         self._probe_at = 0.0
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the platform accepts the caller, as far as its last answers say."""
+        return self._accepted
 
     @property
     def is_open(self) -> bool:
@@ -165,7 +173,7 @@ class CircuitBreaker:
             return None
         last = verdict.code + (f", {verdict.text}" if verdict.text else "")
         return Halt(
-            "platform_down",
+            PLATFORM_DOWN,
             t(
                 "the platform has not answered correctly for {seconds:.0f} s (last: {last}); if it is up, check the "
                 "account's ids and keys; then resume the run",
@@ -181,7 +189,7 @@ class CircuitBreaker:
         if seconds < self._limit:
             return None
         return Halt(
-            "always_throttled",
+            ALWAYS_THROTTLED,
             t(
                 "the platform throttled every request for {seconds:.0f} s; another program may use the quota of "
                 "this merchant: stop it or lower `rate`, then resume the run",

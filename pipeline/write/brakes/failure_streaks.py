@@ -19,6 +19,11 @@ class FailureStreaks:
         self._refusals = _RefusalStreak()
         self._endings = _EqualEndings(equal_endings)
 
+    @property
+    def rows_differ(self) -> bool:
+        """Whether some delivery succeeded, or two ended under different codes."""
+        return self._endings.is_over
+
     def attempted(self, row: Hashable, verdict: Verdict) -> Halt | None:
         """Count the verdict on one attempt for this row; return a Halt when its streak is `halts_after` long."""
         with self._lock:
@@ -96,15 +101,15 @@ class _EqualEndings:
         self._limit = limit
         self._code: str | None = None
         self._count = 0
-        self._is_over = False
+        self.is_over = False
 
     def count(self, verdict: Verdict) -> Halt | None:
         match verdict:
             case Refused() | Open() | TryAgain(may_have_acted=True) if self._code in (None, verdict.code):
                 self._code, self._count = verdict.code, self._count + 1
             case _:
-                self._is_over = True
-        if self._is_over or self._count < self._limit or isinstance(verdict, Succeeded):
+                self.is_over = True
+        if self.is_over or self._count < self._limit or isinstance(verdict, Succeeded):
             return None
         return Halt(
             verdict.code,

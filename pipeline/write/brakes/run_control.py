@@ -82,6 +82,11 @@ class RunControl:
         if self.ending is not None:
             raise Drained
 
+    @property
+    def most_failures(self) -> float | None:
+        """How many rows may fail before the run stops itself; None: no limit."""
+        return self._most_failures
+
     def allow_failures(self, most: float) -> None:
         """Set how many rows may fail before the run stops itself. The default is no limit."""
         self._most_failures = most
@@ -99,6 +104,13 @@ class RunControl:
             self.attempts += 1
             self.retries += is_retry
             self.throttled += is_throttled
+
+    def count_attempts(self, attempts: int, retries: int, throttled: int) -> None:
+        """Count requests of other processes, for the progress display."""
+        with self._lock:
+            self.attempts += attempts
+            self.retries += retries
+            self.throttled += throttled
 
     def _stop_if_too_many(self) -> None:
         failures = sum(self.counts[status] for status in _FAILURES)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.language import t
-from pipeline.ledger.store.lease import Lease
+from pipeline.ledger.store.lease import HeldLease
 from pipeline.ledger.store.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.connection import (
@@ -48,6 +48,8 @@ class PostgresDatabase:
     `idle_seconds` how long a transaction may be idle, `lock_seconds` how long it waits for a lock. Tests pass a
     `connect` of their own.
     """
+
+    has_senders = True
 
     def __init__(
         self,
@@ -91,8 +93,8 @@ class PostgresDatabase:
                 except ConnectionLost:
                     self.reader.reconnect()
 
-    def transactions(self, lease: Lease | None = None, account_no: int = 0) -> PostgresTransactions:
-        """Return the transactions of a run; without a lease, those that have the ledger alone."""
+    def transactions(self, lease: HeldLease | None = None, account_no: int = 0) -> PostgresTransactions:
+        """Return the transactions of a run or a sender; without a lease, those that have the ledger alone."""
         return PostgresTransactions(self.writer, lease, account_no, turn=self._writing, **self._bounds)
 
     def now(self, connection: Connection) -> datetime:

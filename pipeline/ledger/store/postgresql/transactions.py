@@ -8,8 +8,7 @@ import psycopg
 
 from pipeline.errors import LedgerError
 from pipeline.language import t
-from pipeline.ledger.store import lease as leases
-from pipeline.ledger.store.lease import Lease
+from pipeline.ledger.store.lease import HeldLease
 from pipeline.ledger.store.port import Connection
 from pipeline.ledger.store.postgresql.connection import ConnectionLost, PostgresConnection
 
@@ -27,10 +26,10 @@ _TRIES = 5
 
 class PostgresTransactions:
     """
-    Transactions of one run, for all of its threads; without a lease, transactions that concern the whole ledger.
+    Transactions of a run or a sender, for all of its threads; without a lease, those that concern the whole ledger.
 
     A transaction is run again if the server went away before its commit. If the answer to the commit was lost, the
-    job's count of transactions shows whether it was committed. So `write` has to give the same result each time.
+    lease's count of transactions shows whether it was committed. So `write` has to give the same result each time.
     Without a lease it is run again in any case: then `write` has to see what it committed.
 
     A count that is not above that of the last commit shows a ledger that is behind: it was restored, or a standby took
@@ -40,7 +39,7 @@ class PostgresTransactions:
     def __init__(
         self,
         connection: PostgresConnection,
-        lease: Lease | None = None,
+        lease: HeldLease | None = None,
         account_no: int = 0,
         *,
         turn: threading.Lock,
@@ -85,7 +84,7 @@ class PostgresTransactions:
         try:
             connection.begin(self._begin)
             if self._lease is not None:
-                number = leases.lock(connection, self._lease)
+                number = self._lease.lock(connection)
                 self._refuse_if_behind(number)
             result = write(connection)
             is_lost = not self._commit()
@@ -101,9 +100,8 @@ class PostgresTransactions:
         if self._lease is not None and number <= self._committed:
             raise LedgerError(
                 t(
-                    "job {job}: the ledger has lost commits of this run: it was restored, or a standby took over "
-                    "without them; nothing more is sent here. See docs/how-to/postgresql.md",
-                    job=self._lease.job,
+                    "the ledger has lost commits of this run: it was restored, or a standby took over without them; "
+                    "nothing more is sent here. See docs/how-to/postgresql.md"
                 )
             )
 
@@ -125,7 +123,7 @@ class PostgresTransactions:
             self._connection.reconnect()
             try:
                 self._connection.begin(self._begin)
-                return leases.count(self._connection, self._lease) >= number
+                return self._lease.count(self._connection) >= number
             except ConnectionLost:
                 continue
             finally:

@@ -1,0 +1,47 @@
+"""`python -m tests.senders --kills N` kills or freezes a process of a run N times, each at a random moment."""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from pipeline.simulator import Simulator
+from tests.postgresql.server import running
+from tests.senders.kills import Death, play
+from tests.senders.scene import Scene
+
+
+def main() -> int:
+    """Play the runs; an AssertionError names the broken promise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.senders", description=__doc__)
+    parser.add_argument("--kills", type=int, default=20, help="runs of each kind (20)")
+    parser.add_argument("--rows", type=int, default=90, help="payments of a run (90)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments (0)")
+    parser.add_argument("--only", type=Death, choices=list(Death), help="one kind only")
+    args = parser.parse_args()
+    chance = random.Random(args.seed)
+    with running() as server:
+        for death in [args.only] if args.only else list(Death):
+            for number in range(args.kills):
+                after, began = chance.randrange(8, args.rows), time.monotonic()
+                url = server.database()
+                with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
+                    scene = Scene(Path(folder), simulator, url)
+                    try:
+                        found = play(scene, death, after=after, rows=args.rows, within=chance.random() * 0.2)
+                        resent = len(scene.keys()) - len(set(scene.keys()))
+                    finally:
+                        scene.close()
+                seconds = time.monotonic() - began
+                sys.stdout.write(
+                    f"{death} {number + 1}: after {after} requests, {resent} sent again, {found}, {seconds:.0f} s\n"
+                )
+                sys.stdout.flush()
+                server.drop(url)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""One run that two processes send, and the death of one of them at a moment; what has to hold afterwards."""
+
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.simulator import FaultKind, InjectedFault, When
+from tests.acceptance.workspace import order, refund
+from tests.kills.promises import nothing_counts_twice
+from tests.senders.scene import LEASE_SECONDS, Ended, Scene, end_of, wait_until
+
+# Requests a second. Answers are slow enough for requests to be under way at any moment.
+RATE = 60
+SLOW = InjectedFault(FaultKind.SLOW, seconds=0.05, when=When.AFTER_APPLYING)
+# How much longer than its lease a process is frozen.
+_LONGER = 1.5
+# At once, with answers that take this long, a process has as many requests under way as it can.
+_DRAIN_SECONDS = 30.0
+
+
+class Death(StrEnum):
+    """What dies, and how."""
+
+    WORKER = "worker"
+    FROZEN = "frozen worker"
+    LEADER = "leading process"
+
+
+@dataclass(frozen=True)
+class Killed:
+    """How the run ended. `was_refused`: a process that woke after its lease could not write."""
+
+    exit_code: int
+    was_refused: bool
+
+
+def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0.0) -> Killed:
+    """
+    Let two processes send a run, end one of them after so many requests, and let the run end.
+
+    `within` are seconds that pass in between.
+
+    Raises AssertionError for each promise that does not hold.
+    """
+    scene.export("orders.csv", [*(order(n) for n in range(rows)), *(refund(n, n) for n in range(0, rows, 5))])
+    scene.simulator.set_faults([SLOW])
+    scene.configure({"jobs.orders": {"rate": RATE}, "jobs.tasks": {"rate": RATE}})
+    worker = scene.start("worker", "--log-format", "json")
+    lines = Lines(worker)
+    wait_until(lambda: lines.has("worker_begun"))
+    leader = scene.start("run", "orders", "--no-progress")
+    wait_until(lambda: leader.poll() is not None or (scene.senders() == 2 and len(scene.keys()) >= after))
+    time.sleep(within)
+    woken = False
+    if death is Death.LEADER:
+        leader.kill()
+        end_of(leader)
+        ended = resume_until_free(scene)
+    else:
+        worker.send_signal(signal.SIGSTOP if death is Death.FROZEN else signal.SIGKILL)
+        if death is Death.FROZEN:
+            time.sleep(LEASE_SECONDS * _LONGER)
+            wait_until(lambda: leader.poll() is not None or scene.senders() < 2)
+            worker.send_signal(signal.SIGCONT)
+            woken = True
+        ended = end_of(leader)
+    if death is not Death.WORKER:
+        if woken:
+            wait_until(lambda: lines.has("sender_failed") or lines.has("sender_left"))
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(_DRAIN_SECONDS) == 0, lines.text
+    check(scene, ended, rows)
+    return Killed(ended.exit_code, was_refused="held up for longer than its lease" in lines.text)
+
+
+def resume_until_free(scene: Scene) -> Ended:
+    """Resume the run as another process; the job of the dead one may count as held for a moment."""
+    until = time.monotonic() + _DRAIN_SECONDS
+    while (ended := scene.command("resume", "last", "--no-progress")).exit_code == 6:
+        assert time.monotonic() < until
+    return ended
+
+
+def check(scene: Scene, ended: Ended, rows: int) -> None:
+    """Raise AssertionError unless each row succeeded, with one body for each key and few repeats, within the quota."""
+    assert ended.exit_code == 0, ended.stderr
+    journal = scene.simulator.journal.entries
+    wanted = {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in range(0, rows, 5))}
+    assert [row["status"] for row in scene.outcomes() if row["status"] != "succeeded"] == [], ended.stderr
+    assert len(scene.outcomes()) == len(wanted)
+    assert {entry.key for entry in journal} == wanted
+    nothing_counts_twice(journal)
+    assert len(journal) - len(wanted) <= 2 * scene.concurrency
+    arrived = sorted(entry.steady for entry in journal)
+    assert all(later - first >= 1.0 for first, later in zip(arrived, arrived[RATE:], strict=False))
+    assert scene.ask("SELECT (SELECT count(*) FROM partitions) + (SELECT count(*) FROM senders)") == [(0,)]
+
+
+class Lines:
+    """The lines that a process writes to stderr, read as they come."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.text = ""
+        self._process = process
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.text += line
+
+    def has(self, event: str) -> bool:
+        """Return whether a line of this event has come."""
+        return f'"event": "{event}"' in self.text or f'"event":"{event}"' in self.text
