@@ -27,7 +27,7 @@ from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.rows import ArrowRows
-from pipeline.tables.text_columns import listed
+from pipeline.tables.text_columns import column_of, listed
 
 # Entries of the partitions. A hash is two numbers of 64 bits.
 _HASH = ("u8", 2)
@@ -100,7 +100,7 @@ class DuplicateFinder:
     def _note_parts(self, chunk: StagedChunk, own: ArrowRows) -> None:
         at = own.numbers("at")
         entries = np.empty(len(own), dtype=PART)
-        entries["identity"] = hashes(own.values("identity"))
+        entries["identity"] = hashes(own.column("identity"))
         entries["digest"] = numbers(own.column("digest"))
         entries["row_no"] = _row_nos(chunk, own)
         entries["part"] = own.numbers("part")
@@ -116,18 +116,19 @@ class DuplicateFinder:
         numbered = pa.array(lanes[:, 0]).dictionary_encode().indices.to_numpy()
         first = np.flatnonzero(np.diff(np.maximum.accumulate(numbered), prepend=-1))
         entries = np.empty(len(first), dtype=AGREEMENT)
-        agreements = listed(chunk.parts.column("agreement").take(pa.array(valid[first])))
-        entries["agreement"][:, 0] = np.fromiter(map(hash, agreements), np.int64, len(first)).view(np.uint64)
+        entries["agreement"] = hashes(chunk.parts.column("agreement").take(pa.array(valid[first])))[:, :1]
         entries["lane"] = lanes[first]
         self._agreements.add(entries)
 
     def _note_tasks(self, chunk: StagedChunk, due: ArrowRows) -> None:
         first = due.take(np.flatnonzero(due.numbers("part") == 0))
-        keys = chunk.rows.take(first.numbers("at")).values("request_key")
+        keys = chunk.rows.column("request_key").take(pa.array(first.numbers("at")))
         entries = np.empty(len(first), dtype=TASK)
         entries["key"] = hashes(keys)
         entries["row_no"] = _row_nos(chunk, first)
-        entries["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
+        entries["is_one"] = [
+            identity == key for identity, key in zip(first.values("identity"), listed(keys), strict=True)
+        ]
         self._tasks.add(entries)
 
     def _note_balances(self, chunk: StagedChunk, due: ArrowRows) -> None:
@@ -135,13 +136,12 @@ class DuplicateFinder:
         is_derived = due.numbers("key_is_derived")
         entries["card"] = numbers(due.column("card"))
         if not is_derived.all():
-            entries["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
+            entries["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).column("identity"))
         entries["version"] = [version or "" for version in due.values("version")]
         entries["row_no"] = _row_nos(chunk, due)
         entries["points"] = due.numbers("points")
         # 0 means nobody.
-        openids = np.fromiter(map(hash, due.values("openid")), np.int64, len(due))
-        entries["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
+        entries["openid"] = np.maximum(hashes(due.column("openid"))[:, 0], 1)
         entries["is_derived"] = is_derived
         self.balances.add(entries)
 
@@ -151,7 +151,7 @@ class DuplicateFinder:
             return
         balances = np.zeros(len(fixed), dtype=BALANCE)
         balances["card"] = numbers(pa.array([delivery.card for delivery in fixed.values()], DIGEST))
-        balances["identity"] = hashes([delivery.identity for delivery in fixed.values()])
+        balances["identity"] = hashes(column_of(delivery.identity for delivery in fixed.values()))
         balances["version"] = [delivery.version or "" for delivery in fixed.values()]
         balances["row_no"] = [chunk.first_row_no + at for at in fixed]
         self.balances.add(balances)
