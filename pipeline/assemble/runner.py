@@ -13,18 +13,21 @@ from pipeline.assemble.reports.protected_files import ProtectedFiles
 from pipeline.assemble.reports.reporting import RunReport, report_folder
 from pipeline.assemble.reports.totals import row_reader
 from pipeline.assemble.saved_plans import check_settings, inputs_of_plan, options_of
+from pipeline.assemble.slicing import local_workers, slice_driver
 from pipeline.errors import SettingsError, SourceError
 from pipeline.language import later, t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
+from pipeline.map import MappingRules
 from pipeline.model import Status
 from pipeline.read import CHUNK_ROWS, SourceFile, sha256_of
 from pipeline.report import ReportFiles, report_names
 from pipeline.run.events import RunEvents
 from pipeline.run.run import Run
 from pipeline.run.saved_plan import PlannedRequests, SavedPlan
+from pipeline.run.slices import SliceDriver
 from pipeline.run.stage import Stager
 from pipeline.settings import Config, Job
 from pipeline.write.brakes.run_control import RunControl
@@ -152,6 +155,7 @@ class Runner:
                     others=others_of(job, now),
                     events=self.events,
                     planned=PlannedRequests.from_options(ledger.run.options),
+                    slices=self._slices(job, ledger, rules, options.processes),
                 ),
                 sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
                 control=control,
@@ -165,6 +169,13 @@ class Runner:
         except BaseException:
             ledger.leave()
             raise
+
+    def _slices(self, job: Job, ledger: RunLedger, rules: MappingRules, processes: int) -> SliceDriver | None:
+        """Return the driver of slices, if several processes stage the inputs; a ledger in a file has one writer."""
+        if processes == 1 or self.config.ledger_server is None:
+            return None
+        workers = local_workers(self.config, processes)
+        return slice_driver(self.config, job, self.ledger, ledger, rules, workers, self.chunk_rows)
 
     def _unchanged_inputs(self, record: RunRecord) -> Sequence[SourceFile]:
         """Return the inputs of a run; empty for a rerun. Raises SourceError if one changed since the run read it."""

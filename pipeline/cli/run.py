@@ -180,7 +180,7 @@ def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | 
     say = log_at_once if screen is None or not screen.redraws else lambda *_: None
     with draining_signals(args.log_format, t("continue with `backfill resume`"), say) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
-        if args.processes not in (None, 1):
+        if args.processes not in (None, 1) and config.ledger_server is None:
             raise SettingsError(
                 [t("--processes {processes}: {one_process}", processes=args.processes, one_process=t(ONE_PROCESS))]
             )
@@ -237,6 +237,7 @@ class _Command:
             day=args.date,
             until=args.until and deadline(args.until, self._zone_of(job), self._clock.now()),
             limit=args.limit,
+            processes=args.processes or 1,
             max_failures=args.max_failures,
             max_invalid=args.max_invalid,
             report=args.report and args.report.absolute(),

@@ -29,6 +29,8 @@ from pipeline.ledger.records import (
     accept_any,
 )
 from pipeline.ledger.rules.admission import Admission, Go, OtherSenders
+from pipeline.ledger.slices import table as slice_table
+from pipeline.ledger.slices.table import NewSlice, SliceRecord
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
@@ -42,7 +44,7 @@ from pipeline.model import LaneOrder, Status, Wait
 # numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
     from pipeline.ledger.staging.staged_chunk import StagedChunk
-    from pipeline.ledger.staging.staging import Staging
+    from pipeline.ledger.staging.staging import LocalStaging, Staging
     from pipeline.tables.mapped_chunk import MappedChunk
 
 T = TypeVar("T")
@@ -101,6 +103,8 @@ class RunLedger:
         self._renewed_at = self._clock.steady()
         self._keep_report_from = 0.0
         self._staging: Staging | None = None
+        self._local: LocalStaging | None = None
+        self._is_cut = False
         self._file_names: dict[int, str] = {}
         # It can't change: a resync needs the leases of all jobs.
         self._generation = file.read(generations.current)
@@ -163,11 +167,11 @@ class RunLedger:
 
         The others are decided on in `start_delivering`, when all inputs are read.
         """
-        from pipeline.ledger.staging.staging import Staging  # noqa: PLC0415 - see the top
+        from pipeline.ledger.staging.staging import LocalStaging  # noqa: PLC0415 - see the top
 
-        if self._staging is None:
-            self._staging = Staging(self.run, self._file.scratch, retarget)
-        staging = self._staging
+        if self._local is None:
+            self._staging = self._local = LocalStaging(self.run, self._file.scratch, retarget)
+        staging = self._local
         return self._file.read(lambda c: staging.add(c, file_no, first_row_no, mapped))
 
     def start_delivering(
@@ -199,14 +203,38 @@ class RunLedger:
         def write(connection: Connection) -> None:
             origins.link_run(connection, self.run)
             runs.start_delivering(connection, self.run)
+            if self._is_cut:
+                inputs.forget_slices(connection, self.run.run_no)
 
         check(counts)
         self._commit_at_length(write)
 
+    def cut(self, new: Sequence[NewSlice]) -> None:
+        """Write the slices of the run's inputs, for any process to stage. Only a ledger on a server can."""
+        self._commit(lambda c: slice_table.write_slices(c, self.run, new, self._lease.fence))
+        self._is_cut = True
+
+    def slices(self) -> list[SliceRecord]:
+        """Return the slices of the run, in the order of its rows."""
+        return self._file.read(lambda c: slice_table.slices_of(c, self.run))
+
+    def stage_again(self, staged: Sequence[SliceRecord]) -> int:
+        """Have slices staged again whose result can't be used; return how many."""
+        from pipeline.ledger.slices.gathering import to_stage_again  # noqa: PLC0415 - see the top
+
+        return to_stage_again(self._file, self.run, staged)
+
+    def gather(self, staged: Sequence[SliceRecord]) -> None:
+        """Take the rows of staged slices as the rows of the run, instead of rows given to `stage`."""
+        from pipeline.ledger.slices.gathering import gather  # noqa: PLC0415 - see the top
+
+        self._forget_staging()
+        self._staging = gather(self._file, self.run, self._file.scratch, staged, self.heartbeat)
+
     def _forget_staging(self) -> None:
         if self._staging is not None:
             self._staging.close()
-            self._staging = None
+            self._staging = self._local = None
 
     def reopen(self) -> None:
         """Make dues due again that the run left unsent, blocked or unfinished."""
@@ -360,6 +388,8 @@ class RunLedger:
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
             self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))
 
+        if self._is_cut:
+            self._commit(lambda c: inputs.forget_slices(c, self.run.run_no))
         conclude = partial(runs.conclude, run=self.run, state=state, reason=reason, finished_at=finished_at)
         return self._commit_at_length(partial(conclude, progress=progress, waits=waits))
 

@@ -18,7 +18,7 @@ class RunOptions:
 
     `day` fills `{date}` in input names. `until` has a time zone. `resume` keeps the run's `max_failures` and
     `max_invalid` unless given again. `resync` is for `run` only. A `metrics_file` that would overwrite a file of the
-    user is refused; the caller writes it.
+    user is refused; the caller writes it. `processes` stage the inputs, with a ledger on a server.
     """
 
     day: date | None = None
@@ -30,6 +30,7 @@ class RunOptions:
     outcome_format: OutcomeFormat = OutcomeFormat.CSV
     resync: bool = False
     metrics_file: Path | None = None
+    processes: int = 1
 
     @property
     def kept(self) -> Mapping[str, str]:

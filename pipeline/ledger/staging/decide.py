@@ -16,22 +16,27 @@ from pipeline.ledger.staging.recognition import write_variants
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import Findings
 from pipeline.ledger.staging.states import decide_states, leave_out_states, note_unchanged
-from pipeline.ledger.store.port import Connection
+from pipeline.ledger.store.port import Connection, Sql
 from pipeline.model import Api, Fault, Status, digest
 from pipeline.tables.rows import ArrowRows
 
+
+def _insert(table: str, *columns: str) -> Sql:
+    """Return the statement that writes lines into a table; a server gets many lines at once."""
+    names, values = ", ".join(columns), ", ".join("?" * len(columns))
+    return Sql(f"INSERT INTO {table} ({names}) VALUES ({values})", postgresql=f"COPY {table} ({names}) FROM STDIN")
+
+
 # Write a row that stays open, or is invalid.
-_INSERT_ROW = """
-INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, cells, file_line, status, code, message,
-    field, heading, rule, value)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_INSERT_ROW = _insert(
+    "rows", "run_no", "row_no", "file_no", "source_row", "request_key", "cells", "file_line", "status", "code",
+    "message", "field", "heading", "rule", "value",
+)  # fmt: skip
 # Write what has to be delivered for one part of a row.
-_INSERT_DUE = """
-INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,
-    refund_of, card, points, version, object, last_position)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_INSERT_DUE = _insert(
+    "dues", "run_no", "row_no", "part", "position", "request_key", "identity", "key_is_derived", "digest", "body",
+    "lane", "refund_of", "card", "points", "version", "object", "last_position",
+)  # fmt: skip
 
 
 def decide_and_write(

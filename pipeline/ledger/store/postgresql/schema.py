@@ -238,9 +238,42 @@ CREATE INDEX dues_open ON dues (run_no)
     WHERE card IS NULL AND object IS NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped');
 INSERT INTO generations (name, begun_at) VALUES (md5(gen_random_uuid()::text), '');
 """
+# The inputs of a run in parts that several processes stage. A fence is in each block, so blocks of a process that was
+# held up count for nothing. A crash of the server empties `blocks`; the slices are then staged again.
+_SLICES = """
+CREATE TABLE slices (
+    run_no BIGINT NOT NULL,
+    slice_no BIGINT NOT NULL,
+    file_no BIGINT NOT NULL,
+    cut TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open',
+    fence BIGINT NOT NULL,
+    holder TEXT NOT NULL DEFAULT '',
+    expires_at TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
+    rows BIGINT NOT NULL DEFAULT 0,
+    invalid BIGINT NOT NULL DEFAULT 0,
+    filtered BIGINT NOT NULL DEFAULT 0,
+    blocks BIGINT NOT NULL DEFAULT 0,
+    encoding TEXT,
+    sha256 TEXT NOT NULL DEFAULT '',
+    unfixed TEXT NOT NULL DEFAULT '[]',
+    PRIMARY KEY (run_no, slice_no)
+);
+CREATE UNLOGGED TABLE blocks (
+    run_no BIGINT NOT NULL,
+    slice_no BIGINT NOT NULL,
+    fence BIGINT NOT NULL,
+    block_no BIGINT NOT NULL,
+    rows BIGINT NOT NULL,
+    notes BYTEA NOT NULL,
+    chunk BYTEA NOT NULL,
+    PRIMARY KEY (run_no, slice_no, fence, block_no)
+);
+ALTER TABLE blocks ALTER notes SET STORAGE EXTERNAL, ALTER chunk SET STORAGE EXTERNAL;
+"""
 VERSION_TABLE = "CREATE TABLE IF NOT EXISTS ledger_version (version BIGINT NOT NULL)"
 # Step n migrates a ledger from version `FIRST_VERSION - 1 + n` to the next one. A released step never changes. The
 # number of a version is that of the file with the same tables. Keys are compared by range, so in the order of bytes.
-MIGRATIONS = (_FUNCTIONS + _TABLES.replace("TEXT", 'TEXT COLLATE "C"'),)
+MIGRATIONS = tuple(step.replace("TEXT", 'TEXT COLLATE "C"') for step in (_FUNCTIONS + _TABLES, _SLICES))
 FIRST_VERSION = 12
 VERSION = FIRST_VERSION - 1 + len(MIGRATIONS)

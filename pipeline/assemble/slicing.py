@@ -1,0 +1,177 @@
+"""
+Slices of a run's inputs: `run_slice` stages one, in any process of any host.
+
+A process of this machine runs `python -m pipeline.assemble.slicing CONFIG RUN`. It stages slices of the run until none
+is left, or its parent has ended.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.assemble.parts.ledgers import open_the_ledger
+from pipeline.assemble.parts.new_run import RunInputs, job_of, opener_of, rules_of
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.saved_plans import settings_of
+from pipeline.clock import SystemClock
+from pipeline.engines.garbage import collect_rarely
+from pipeline.engines.processes import LocalProcesses
+from pipeline.errors import LedgerError, SettingsError, SourceError
+from pipeline.language import Language, language_in_use, t, texts_in
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.slices.slice_ledger import SliceLedger
+from pipeline.map import MappingRules, UsedColumns, retarget
+from pipeline.read import Cut, SourceFile, cuts_of, sha256_of, verify_unchanged
+from pipeline.run.ports import SliceWorkers
+from pipeline.run.slices import SliceDriver, stage_rows
+from pipeline.settings import Config, Job
+
+
+def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
+    """
+    Stage one slice of a run that is staging; return False if another process has it, or if it is staged.
+
+    Any scheduler may call it, twice and at once, on any host that has the config and reads the inputs under the same
+    names. If it fails or dies, nothing of it counts, and the slice is left to others: at once, or when its lease ends.
+    Raises SettingsError, SourceError and LedgerError.
+    """
+    with _opened(config_path) as (config, ledger):
+        return stage_slice(config, ledger, ledger.find(run_id), slice_no)
+
+
+def stage_slice(
+    config: Config, ledger: Ledger, run: RunRecord, slice_no: int, tick: Callable[[], None] = lambda: None
+) -> bool:
+    """Do the same with an open ledger. `tick` is called after each chunk, and may raise."""
+    held = ledger.take_slice(run, slice_no, retarget)
+    if held is None:
+        return False
+    try:
+        with texts_in(Language(held.cut["language"])):
+            _stage(config, held, tick)
+    except BaseException:
+        # The error that is being raised says more than one of the ledger would.
+        with suppress(LedgerError):
+            held.leave()
+        raise
+    return True
+
+
+def _stage(config: Config, held: SliceLedger, tick: Callable[[], None]) -> None:
+    cut, job = held.cut, job_of(config, held.run)
+    if cut["settings"] != _settings_digest(config, job):
+        raise SettingsError(
+            [
+                t(
+                    "{path} [jobs.{job}] is not as in the config that run {run_id} began with; use one on all hosts",
+                    path=config.path,
+                    job=job.name,
+                    run_id=held.run.run_id,
+                )
+            ]
+        )
+    rules = rules_of(job, config.accounts[job.account], datetime.fromisoformat(cut["now"]), held.salt)
+    file = _file_of(held.run, cut)
+
+    def beat() -> None:
+        held.heartbeat()
+        tick()
+
+    with opener_of(job, rules, cut["chunk_rows"])(file, cut=Cut.from_json(cut["cut"])) as source:
+        stage_rows(held, rules, source, tick)
+    hashed = sha256_of(file, beat) if cut["is_hashed"] else source.sha256
+    verify_unchanged(file)
+    held.finish(source.encoding, hashed)
+
+
+def _file_of(run: RunRecord, cut: Mapping[str, Any]) -> SourceFile:
+    """Return the file of a slice. Raises SourceError if it is not the one that the driver found."""
+    found = {file.path: file for file in RunInputs.from_options(run.options).find().files}
+    file = found.get(cut["path"])
+    if file is None:
+        raise SourceError(
+            t("{path} can't be found here, but run {run_id} reads it; nothing was sent",
+              path=Path(cut["path"]).name, run_id=run.run_id)
+        )  # fmt: skip
+    if (file.fingerprint.size, file.fingerprint.mtime_ns) != (cut["size"], cut["mtime_ns"]):
+        raise SourceError(
+            t("{file} is not the file that run {run_id} found, or it was changed since; nothing was sent from it",
+              file=file.name, run_id=run.run_id)
+        )  # fmt: skip
+    return file
+
+
+def _settings_digest(config: Config, job: Job) -> str:
+    return sha256(orjson.dumps(settings_of(config, job.name), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def slice_driver(
+    config: Config,
+    job: Job,
+    ledger: Ledger,
+    run: RunLedger,
+    rules: MappingRules,
+    workers: SliceWorkers,
+    chunk_rows: int,
+) -> SliceDriver:
+    """Return the driver of the slices of a run."""
+    return SliceDriver(
+        ledger=run,
+        clock=SystemClock(),
+        cuts_of=partial(cuts_of, csv=job.csv, uses=UsedColumns(rules)),
+        facts={
+            "now": rules.now.isoformat() if rules.now else None,
+            "language": language_in_use(),
+            "settings": _settings_digest(config, job),
+            "chunk_rows": chunk_rows,
+        },
+        workers=workers,
+        stage_here=lambda slice_no, tick: stage_slice(config, ledger, run.run, slice_no, tick),
+    )
+
+
+def local_workers(config: Config, processes: int) -> SliceWorkers:
+    """Return processes of this machine that stage slices."""
+    return LocalProcesses(processes, "pipeline.assemble.slicing", [str(config.path)])
+
+
+@contextmanager
+def _opened(config_path: str) -> Iterator[tuple[Config, Ledger]]:
+    clock = SystemClock()
+    config = open_config(Path(config_path), os.environ, clock)
+    ledger = open_the_ledger(config, clock)
+    try:
+        yield config, ledger
+    finally:
+        ledger.close()
+
+
+def main(config_path: str, run_id: str) -> None:
+    """Stage slices of a run until none is left that this process can take, or its parent has ended."""
+    # The driver ends this process; a terminal sends SIGINT to both.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_rarely()
+    parent = os.getppid()
+    with _opened(config_path) as (config, ledger):
+        run = ledger.find(run_id)
+        while os.getppid() == parent:
+            open_now = [each.slice_no for each in ledger.open_slices() if each.run_id == run_id]
+            if not any(stage_slice(config, ledger, run, slice_no) for slice_no in open_now):
+                return
+
+
+if __name__ == "__main__":
+    # The driver stages what is left, and shows its errors.
+    with suppress(SettingsError, SourceError, LedgerError):
+        main(*sys.argv[1:])
