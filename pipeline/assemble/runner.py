@@ -1,6 +1,6 @@
 """Runs of a config's jobs: `run`, `resume` and `rerun`, each as stage, deliver, conclude."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.assemble.parts.new_run import RunInputs, inputs_of, job_of, new_run, opener_of, others_of, rules_of
@@ -22,9 +22,10 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.map import MappingRules
 from pipeline.model import Status
-from pipeline.read import CHUNK_ROWS, SourceFile, sha256_of
+from pipeline.read import CHUNK_ROWS, DEFAULT_CUT_SIZES, CutSizes, SourceFile, sha256_of
 from pipeline.report import ReportFiles, report_names
 from pipeline.run.events import RunEvents
+from pipeline.run.ports import SliceWorkers
 from pipeline.run.run import Run
 from pipeline.run.saved_plan import PlannedRequests, SavedPlan
 from pipeline.run.slices import SliceDriver
@@ -45,7 +46,8 @@ class Runner:
     Runs the jobs of a config over one ledger.
 
     Each method may raise SettingsError, SourceError or LedgerError before the first request, and RunHeld if another run
-    of the job is active. Inputs are read in chunks of `chunk_rows` rows.
+    of the job is active. Inputs are read in chunks of `chunk_rows` rows. Where several processes stage the inputs,
+    `workers_of` returns those of this machine, and `cut_sizes` says how large slices are.
     """
 
     config: Config
@@ -53,6 +55,8 @@ class Runner:
     system: System
     events: RunEvents
     chunk_rows: int = CHUNK_ROWS
+    workers_of: Callable[[Config, int], SliceWorkers] = local_workers
+    cut_sizes: CutSizes = DEFAULT_CUT_SIZES
 
     def run(self, name: str, inputs: Sequence[str], options: RunOptions) -> ReportFiles:
         """Run a job over its inputs, or over the given ones."""
@@ -155,7 +159,7 @@ class Runner:
                     others=others_of(job, now),
                     events=self.events,
                     planned=PlannedRequests.from_options(ledger.run.options),
-                    slices=self._slices(job, ledger, rules, options.processes),
+                    slices=self._slices(ledger, rules, options.processes),
                 ),
                 sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
                 control=control,
@@ -170,12 +174,20 @@ class Runner:
             ledger.leave()
             raise
 
-    def _slices(self, job: Job, ledger: RunLedger, rules: MappingRules, processes: int) -> SliceDriver | None:
+    def _slices(self, ledger: RunLedger, rules: MappingRules, processes: int) -> SliceDriver | None:
         """Return the driver of slices, if several processes stage the inputs; a ledger in a file has one writer."""
         if processes == 1 or self.config.ledger_server is None:
             return None
-        workers = local_workers(self.config, processes)
-        return slice_driver(self.config, job, self.ledger, ledger, rules, workers, self.chunk_rows)
+        return slice_driver(
+            self.config,
+            self.ledger,
+            ledger,
+            rules,
+            clock=self.system.clock,
+            workers=self.workers_of(self.config, processes),
+            chunk_rows=self.chunk_rows,
+            sizes=self.cut_sizes,
+        )
 
     def _unchanged_inputs(self, record: RunRecord) -> Sequence[SourceFile]:
         """Return the inputs of a run; empty for a rerun. Raises SourceError if one changed since the run read it."""

@@ -22,7 +22,7 @@ from pipeline.assemble.parts.ledgers import open_the_ledger
 from pipeline.assemble.parts.new_run import RunInputs, job_of, opener_of, rules_of
 from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.saved_plans import settings_of
-from pipeline.clock import SystemClock
+from pipeline.clock import Clock, SystemClock
 from pipeline.engines.garbage import collect_rarely
 from pipeline.engines.processes import LocalProcesses
 from pipeline.errors import LedgerError, SettingsError, SourceError
@@ -32,7 +32,7 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.slices.slice_ledger import SliceLedger
 from pipeline.map import MappingRules, UsedColumns, retarget
-from pipeline.read import Cut, SourceFile, cuts_of, sha256_of, verify_unchanged
+from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_unchanged
 from pipeline.run.ports import SliceWorkers
 from pipeline.run.slices import SliceDriver, stage_rows
 from pipeline.settings import Config, Job
@@ -118,18 +118,21 @@ def _settings_digest(config: Config, job: Job) -> str:
 
 def slice_driver(
     config: Config,
-    job: Job,
     ledger: Ledger,
     run: RunLedger,
     rules: MappingRules,
+    *,
+    clock: Clock,
     workers: SliceWorkers,
     chunk_rows: int,
+    sizes: CutSizes,
 ) -> SliceDriver:
     """Return the driver of the slices of a run."""
+    job = config.jobs[run.run.job]
     return SliceDriver(
         ledger=run,
-        clock=SystemClock(),
-        cuts_of=partial(cuts_of, csv=job.csv, uses=UsedColumns(rules)),
+        clock=clock,
+        cuts_of=partial(cuts_of, csv=job.csv, uses=UsedColumns(rules), sizes=sizes),
         facts={
             "now": rules.now.isoformat() if rules.now else None,
             "language": language_in_use(),

@@ -14,7 +14,7 @@ It imports `tables`, `model`, `errors`, `redact`, and `report.files` for the for
 of fields, payloads or the ledger.
 """
 
-from pipeline.read.cuts import Cut, CutSizes, cuts_of
+from pipeline.read.cuts import DEFAULT_CUT_SIZES, Cut, CutSizes, cuts_of
 from pipeline.read.files.source_file import SourceFile, sha256_of, verify_unchanged
 from pipeline.read.find.inputs import FoundInputs, find, find_inputs
 from pipeline.read.open_source import CHUNK_ROWS, open_source
@@ -23,6 +23,7 @@ from pipeline.tables.chunk import Chunk
 
 __all__ = [
     "CHUNK_ROWS",
+    "DEFAULT_CUT_SIZES",
     "Chunk",
     "Cut",
     "CutSizes",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import pyarrow.parquet as pq
@@ -53,12 +53,13 @@ class CutSizes:
     How large parts are. The defaults are for users, smaller ones for tests.
 
     A Parquet file is cut into row groups of `rows` rows together, or more. A CSV file of more than `csv_bytes` is cut
-    into parts of `part_bytes`.
+    into parts of `part_bytes`; `bounds` are those of its reader.
     """
 
     rows: int = 250_000
     csv_bytes: int = 64 << 20
     part_bytes: int = 32 << 20
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 DEFAULT_CUT_SIZES = CutSizes()
@@ -74,7 +75,7 @@ def cuts_of(file: SourceFile, csv: CsvFormat, uses: ColumnUse, sizes: CutSizes =
     if content.kind is FileKind.PARQUET:
         return _cuts_of_parquet(file, sizes.rows)
     if content.kind is FileKind.CSV and content.codec is None and file.fingerprint.size > sizes.csv_bytes:
-        with closing(CsvReader(file, None, csv, uses=uses, chunk_rows=1, bounds=Bounds())) as reader:
+        with closing(CsvReader(file, None, csv, uses=uses, chunk_rows=1, bounds=sizes.bounds)) as reader:
             return [Cut(part=part) for part in reader.parts(sizes.part_bytes)] or [WHOLE]
     return [WHOLE]
 
