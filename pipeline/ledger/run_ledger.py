@@ -218,11 +218,15 @@ class RunLedger:
         """Return the slices of the run, in the order of its rows."""
         return self._file.read(lambda c: slice_table.slices_of(c, self.run))
 
+    def free_slices_of_dead(self) -> None:
+        """Leave the slices of processes of this machine that have ended to others, before their leases end."""
+        self._commit(lambda c: slice_table.free_slices_of_dead(c, self.run, self._is_gone))
+
     def stage_again(self, staged: Sequence[SliceRecord]) -> int:
         """Have slices staged again whose result can't be used; return how many."""
-        from pipeline.ledger.slices.gathering import to_stage_again  # noqa: PLC0415 - see the top
+        from pipeline.ledger.slices.gathering import reopen_unusable  # noqa: PLC0415 - see the top
 
-        return to_stage_again(self._file, self.run, staged)
+        return self._commit(lambda c: reopen_unusable(c, self.run, staged))
 
     def gather(self, staged: Sequence[SliceRecord]) -> None:
         """Take the rows of staged slices as the rows of the run, instead of rows given to `stage`."""

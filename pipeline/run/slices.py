@@ -78,6 +78,7 @@ class SliceDriver:
 
     def _stage_here(self, slices: Sequence[int], look: Callable[[Sequence[SliceRecord]], None]) -> bool:
         """Stage the first slice that no other process has; return whether there was one."""
+        self.ledger.free_slices_of_dead()
         return any(self.stage_here(slice_no, lambda: look(())) for slice_no in slices)
 
 

@@ -12,6 +12,7 @@ from pipeline.ledger.slices.blocks import chunk_of, notes_of
 from pipeline.ledger.slices.table import SliceRecord
 from pipeline.ledger.staging.staged_chunk import StagedChunk
 from pipeline.ledger.staging.staging import Staging
+from pipeline.ledger.store.port import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +56,16 @@ class StoredChunks:
         """Do nothing: the blocks are deleted with their slices."""
 
 
-def to_stage_again(file: Database, run: RunRecord, slices: Sequence[SliceRecord]) -> int:
+def reopen_unusable(connection: Connection, run: RunRecord, slices: Sequence[SliceRecord]) -> int:
     """
-    Have slices staged again of which blocks are lost, or where a row was found to be a fixed row twice.
+    Have slices staged again of which blocks are lost, or where a row was found to be a fixed row as in an earlier one.
 
     Returns how many.
     """
     unfixed, again = frozenset[int](), 0
     for each in slices:
-        is_whole = file.read(partial(table.has_all_blocks, run=run, staged=each))
-        if not is_whole or unfixed & each.unfixed:
-            table.reopen(file.writer, run, each, unfixed)
+        if unfixed & each.unfixed or not table.has_all_blocks(connection, run, each):
+            table.reopen(connection, run, each, unfixed)
             again += 1
         unfixed |= each.unfixed
     return again

@@ -9,6 +9,7 @@ import orjson
 from pipeline.errors import LedgerError
 from pipeline.language import t
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.store.lease import IsGone
 from pipeline.ledger.store.port import Connection, Cursor, json_of
 
 # A lease of a job is raised by 1 with each takeover; fences of its slices begin so many bits above.
@@ -50,7 +51,13 @@ _NOTES = "SELECT rows, notes FROM blocks WHERE run_no = ? AND slice_no = ? AND f
 _CHUNK = "SELECT chunk FROM blocks WHERE run_no = ? AND slice_no = ? AND fence = ? AND block_no = ?"
 _COUNT_BLOCKS = "SELECT count(*) FROM blocks WHERE run_no = ? AND slice_no = ? AND fence = ?"
 _REOPEN = """
-UPDATE slices SET state = 'open', fence = fence + 1, expires_at = '-infinity', cut = ? WHERE run_no = ? AND slice_no = ?
+UPDATE slices SET state = 'open', fence = fence + 1, expires_at = '-infinity', cut = ?
+WHERE run_no = ? AND slice_no = ? AND fence = ?
+"""
+
+
+_HELD = """
+SELECT slice_no, fence, holder FROM slices WHERE run_no = ? AND state = 'open' AND expires_at > clock_timestamp()
 """
 
 
@@ -214,7 +221,14 @@ def _block(found: Cursor) -> Any:
 def reopen(connection: Connection, run: RunRecord, staged: SliceRecord, unfixed: frozenset[int]) -> None:
     """Have a slice staged once more; `unfixed` are fixed rows that rows of earlier slices were found to be."""
     cut = {**staged.cut, "unfixed": sorted(unfixed)}
-    connection.execute(_REOPEN, (_json(cut), run.run_no, staged.slice_no))
+    connection.execute(_REOPEN, (_json(cut), run.run_no, staged.slice_no, staged.fence))
+
+
+def free_slices_of_dead(connection: Connection, run: RunRecord, is_gone: IsGone) -> None:
+    """Leave the slices of processes that have surely ended to others, before their leases end."""
+    for slice_no, fence, owner in connection.execute(_HELD, (run.run_no,)).fetchall():
+        if is_gone(owner):
+            connection.execute(_RELEASE, (run.run_no, slice_no, fence))
 
 
 def _own(run: RunRecord, taken: TakenSlice) -> tuple[int, int, int]:
