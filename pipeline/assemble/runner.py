@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pipeline.assemble.parts.ledgers import open_the_ledger
 from pipeline.assemble.parts.new_run import RunInputs, inputs_of, job_of, new_run, opener_of, others_of, rules_of
 from pipeline.assemble.parts.platform import merchant_of
 from pipeline.assemble.parts.run_options import RowLimits, RunOptions
@@ -180,7 +181,7 @@ class Runner:
             return None
         return slice_driver(
             self.config,
-            self.ledger,
+            lambda: open_the_ledger(self.config, self.system.clock, open_ledger=self.system.open_ledger),
             ledger,
             rules,
             clock=self.system.clock,

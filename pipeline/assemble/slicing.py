@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -31,7 +31,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.slices.slice_ledger import SliceLedger
-from pipeline.map import MappingRules, UsedColumns, retarget
+from pipeline.map import MappingRules, UsedColumns, rekey, retarget
 from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_unchanged
 from pipeline.run.ports import SliceWorkers
 from pipeline.run.slices import SliceDriver, stage_rows
@@ -40,7 +40,9 @@ from pipeline.settings import Config, Job
 
 def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
     """
-    Stage one slice of a run that is staging; return False if another process has it, or if it is staged.
+    Stage one slice of a run, or write its rows once the driver has compared those of all slices.
+
+    Returns False if there is nothing to do: another process has the slice, or it is staged or written.
 
     Any scheduler may call it, twice and at once, on any host that has the config and reads the inputs under the same
     names. If it fails or dies, nothing of it counts, and the slice is left to others: at once, or when its lease ends.
@@ -59,7 +61,10 @@ def stage_slice(
         return False
     try:
         with texts_in(Language(held.cut["language"])):
-            _stage(config, held, tick)
+            if held.taken.place is None:
+                _stage(config, held, tick)
+            else:
+                held.write_rows(held.taken.place, lambda body, key: rekey(body, run.api, key), tick)
     except BaseException:
         # The error that is being raised says more than one of the ledger would.
         with suppress(LedgerError):
@@ -118,7 +123,7 @@ def _settings_digest(config: Config, job: Job) -> str:
 
 def slice_driver(
     config: Config,
-    ledger: Ledger,
+    open_again: Callable[[], Ledger],
     run: RunLedger,
     rules: MappingRules,
     *,
@@ -127,8 +132,14 @@ def slice_driver(
     chunk_rows: int,
     sizes: CutSizes,
 ) -> SliceDriver:
-    """Return the driver of the slices of a run."""
+    """Return the driver of the slices of a run. `open_again` opens the ledger once more."""
     job = config.jobs[run.run.job]
+
+    def stage_here(slice_no: int, tick: Callable[[], None]) -> bool:
+        # With connections of its own: the run keeps its lease meanwhile.
+        with closing(open_again()) as ledger:
+            return stage_slice(config, ledger, run.run, slice_no, tick)
+
     return SliceDriver(
         ledger=run,
         clock=clock,
@@ -140,7 +151,7 @@ def slice_driver(
             "chunk_rows": chunk_rows,
         },
         workers=workers,
-        stage_here=lambda slice_no, tick: stage_slice(config, ledger, run.run, slice_no, tick),
+        stage_here=stage_here,
     )
 
 

@@ -44,10 +44,13 @@ from pipeline.model import LaneOrder, Status, Wait
 # numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
     from pipeline.ledger.staging.staged_chunk import StagedChunk
-    from pipeline.ledger.staging.staging import LocalStaging, Staging
+    from pipeline.ledger.staging.staging import Findings, LocalStaging, Staging
     from pipeline.tables.mapped_chunk import MappedChunk
 
 T = TypeVar("T")
+
+# Has the slices of a run written by any processes, and returns them once they are.
+WriteSlices = Callable[[], Sequence[SliceRecord]]
 
 # Age of the last renewal at which the lease is renewed, as a share of its length: well below the whole.
 _RENEW_AT = 1 / 6
@@ -105,6 +108,7 @@ class RunLedger:
         self._staging: Staging | None = None
         self._local: LocalStaging | None = None
         self._is_cut = False
+        self._gathered: Sequence[SliceRecord] = ()
         self._file_names: dict[int, str] = {}
         # It can't change: a resync needs the leases of all jobs.
         self._generation = file.read(generations.current)
@@ -179,12 +183,14 @@ class RunLedger:
         rekey: Rekey,
         check: Callable[[StagedCounts], None] = accept_any,
         others: OtherSenders | None = None,
+        write_slices: WriteSlices | None = None,
     ) -> None:
         """
         Decide on all staged rows, write them with their dues, and begin to deliver.
 
         `rekey` puts another request key into a body. `check` gets the counts and may raise: then the run stays in
-        staging, and a resume stages it again. `others` are other senders of balances.
+        staging, and a resume stages it again. `others` are other senders of balances. `write_slices` has the gathered
+        slices written by other processes, and returns them then.
         """
         staging, counts = self._staging, StagedCounts()
         if staging is not None:
@@ -193,7 +199,9 @@ class RunLedger:
             find = partial(staging.findings, heartbeat=self.heartbeat, is_gone=self._is_gone, others=others)
             findings = self._file.read(find)
             self.heartbeat()
-            for load in staging.loads():
+            if write_slices is not None:
+                self._have_written(findings, write_slices, counts)
+            for load in staging.loads() if write_slices is None else ():
                 decided = partial(decide.decide_and_write, run=self.run, findings=findings, rekey=rekey)
                 chunk = self._commit(partial(_with_chunk, load=load, write=decided))
                 chunk.count(counts, self._file_names[chunk.file_no])
@@ -208,6 +216,15 @@ class RunLedger:
 
         check(counts)
         self._commit_at_length(write)
+
+    def _have_written(self, findings: "Findings", write_slices: WriteSlices, counts: StagedCounts) -> None:
+        """Have the rows of all slices decided on and written by other processes; count them."""
+        from pipeline.ledger.slices.counts import add_counts  # noqa: PLC0415 - see the top
+        from pipeline.ledger.slices.gathering import write_findings  # noqa: PLC0415
+
+        self._commit(lambda c: write_findings(c, self.run, self._gathered, findings.duplicates))
+        for written in write_slices():
+            add_counts(counts, written.counts)
 
     def cut(self, new: Sequence[NewSlice]) -> None:
         """Write the slices of the run's inputs, for any process to stage. Only a ledger on a server can."""
@@ -233,6 +250,7 @@ class RunLedger:
         from pipeline.ledger.slices.gathering import gather  # noqa: PLC0415 - see the top
 
         self._forget_staging()
+        self._gathered = staged
         self._staging = gather(self._file, self.run, self._file.scratch, staged, self.heartbeat)
 
     def _forget_staging(self) -> None:

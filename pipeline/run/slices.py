@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.clock import Clock
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.slices.slice_ledger import SliceLedger
-from pipeline.ledger.slices.table import NewSlice, SliceRecord
+from pipeline.ledger.slices.table import NewSlice, SliceRecord, SliceState
 from pipeline.map import MappingRules, bind_chunks
 from pipeline.read import Cut, Source, SourceFile
 from pipeline.run.fixes import Fixes
@@ -16,6 +16,9 @@ from pipeline.run.ports import SliceWorkers
 
 # Pause between looks at the slices. Seconds.
 _LOOK_SECONDS = 0.2
+
+# Gets the slices of a run now and then.
+Look = Callable[[Sequence[SliceRecord]], None]
 
 
 def stage_rows(ledger: SliceLedger, rules: MappingRules, source: Source, tick: Callable[[], None]) -> None:
@@ -55,7 +58,7 @@ class SliceDriver:
                 slices.append(NewSlice(len(slices) + 1, file_no, {**self.facts, **facts, **own}))
         return slices
 
-    def stage(self, slices: Sequence[NewSlice], look: Callable[[Sequence[SliceRecord]], None]) -> list[SliceRecord]:
+    def stage(self, slices: Sequence[NewSlice], look: Look) -> list[SliceRecord]:
         """
         Return once all slices are staged.
 
@@ -63,20 +66,30 @@ class SliceDriver:
         so that its error is raised here.
         """
         self.ledger.cut(slices)
+        while True:
+            found = self._until(SliceState.STAGED, look)
+            if not self.ledger.stage_again(found):
+                return found
+
+    def write(self, look: Look) -> list[SliceRecord]:
+        """Return once the rows of all slices are written; like `stage`."""
+        return self._until(SliceState.WRITTEN, look)
+
+    def _until(self, state: SliceState, look: Look) -> list[SliceRecord]:
         self.workers.start(self.ledger.run.run_id)
         try:
             while True:
                 found = self.ledger.slices()
                 look(found)
-                left = [each.slice_no for each in found if not each.is_staged]
-                if not left and not self.ledger.stage_again(found):
+                left = [each.slice_no for each in found if each.state is not state]
+                if not left:
                     return found
                 if self.workers.are_running() or not self._stage_here(left, look):
                     self.clock.sleep(_LOOK_SECONDS)
         finally:
             self.workers.stop()
 
-    def _stage_here(self, slices: Sequence[int], look: Callable[[Sequence[SliceRecord]], None]) -> bool:
+    def _stage_here(self, slices: Sequence[int], look: Look) -> bool:
         """Stage the first slice that no other process has; return whether there was one."""
         self.ledger.free_slices_of_dead()
         return any(self.stage_here(slice_no, lambda: look(())) for slice_no in slices)
@@ -87,7 +100,7 @@ def first_of_each_file(slices: Sequence[SliceRecord]) -> list[SliceRecord]:
     first: list[SliceRecord] = []
     for _, of_file in groupby(slices, key=lambda each: each.file_no):
         for each in of_file:
-            if not each.is_staged:
+            if each.state is SliceState.OPEN:
                 break
             first.append(each)
     return first

@@ -12,7 +12,7 @@ from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.slices.table import SliceRecord
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
-from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
+from pipeline.model import DEFAULT_MAX_INVALID, Api, RowLimit, Status
 from pipeline.read import Chunk, Source, SourceFile, sha256_of, verify_unchanged
 from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.fixes import Fixes
@@ -53,7 +53,7 @@ class Stager:
         self._invalid = 0
         self._filtered = 0
         self._inputs: dict[int, InputRecord] = {}
-        self._has_fixed_rows = False
+        self._has_fixed_rows = self._is_sliced = False
 
     def stage(self, files: Sequence[SourceFile]) -> int:
         """Stage all rows of all files, and start delivering; return the number of rows that pass the job's filter."""
@@ -71,7 +71,12 @@ class Stager:
         if self.planned is not None:
             self.planned.check_inputs(self._inputs.values())
         self.events.phase(ProgressPhase.DECIDING)
-        self.ledger.start_delivering(lambda body, key: rekey(body, self.rules.api, key), self._check, self.others)
+        # Balances and states depend on other jobs, and a plan on the order of all bodies: the driver writes these.
+        driver = self.slices if self._is_sliced and self.rules.api is Api.CUMULATION and not self.planned else None
+        writing = {} if driver is None else {"write_slices": lambda: driver.write(lambda _: self.ledger.heartbeat())}
+        self.ledger.start_delivering(
+            lambda body, key: rekey(body, self.rules.api, key), self._check, self.others, **writing
+        )
         return self._rows - self._filtered
 
     def _check(self, decided: StagedCounts) -> None:
@@ -99,6 +104,7 @@ class Stager:
             self._inputs[file_no] = _input_record(file_no, file, source, 0, "")
 
     def _stage_slices(self, driver: SliceDriver, files: Sequence[SourceFile]) -> None:
+        self._is_sliced = True
         cut = driver.cut(files)
         for source in self._inputs.values():
             self.ledger.add_input(source)

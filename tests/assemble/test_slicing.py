@@ -40,9 +40,9 @@ Row = dict[str, str]
 # Two rows of a Parquet file are a slice; a line of a CSV is.
 SIZES = CutSizes(rows=2, csv_bytes=0, part_bytes=1, bounds=Bounds(block_bytes=64))
 # The tables about rows. A line of `packs` has the skipped rows of one chunk, and slices have other chunks.
-_ROW_TABLES = ("rows", "dues", "inputs", "origins", "variants", "contents", "deliveries", "cards", "objects")
-# Columns with times, or with an id that has one: quotas are those of the server, whose clock is not moved.
-_TIMES = ["first_sent_at", "finished_at", "latency_ms", "intended_at", "sent_at", "run_id"]
+_ROW_TABLES = ("rows", "inputs", "origins", "variants", "contents", "deliveries", "cards", "objects")
+# Columns with times, or with an id that has one, and numbers of dues.
+_IGNORED = ["first_sent_at", "finished_at", "latency_ms", "intended_at", "sent_at", "run_id", "due_no"]
 
 
 @dataclass
@@ -107,17 +107,18 @@ class Scene:
             )  # fmt: skip
             files = runner.run(job, list(map(str, inputs)), RunOptions(processes=2 if chance else 1))
         with (files.folder / "outcome.csv").open(encoding="utf-8", newline="") as outcomes:
-            return [{name: row[name] for name in row if name not in _TIMES} for row in csv.DictReader(outcomes)]
+            return [{name: row[name] for name in row if name not in _IGNORED} for row in csv.DictReader(outcomes)]
 
     def tables(self) -> dict[str, list[str]]:
         """Return all lines of the ledger's tables about rows."""
         found = {}
         with psycopg.connect(self.url) as connection:
+            # Dues count in the order of their numbers, which are others.
+            query = "SELECT (to_jsonb(d) - %s::text[])::text FROM dues AS d ORDER BY run_no, due_no"
+            found["dues"] = [line for (line,) in connection.execute(query, [_IGNORED])]
             for table in (*_ROW_TABLES, "slices", "blocks"):
-                lines = connection.execute(
-                    f"SELECT (to_jsonb(t) - %s::text[])::text FROM {table} AS t".encode(), [_TIMES]
-                )
-                found[table] = sorted(line for (line,) in lines)
+                query = f"SELECT (to_jsonb(t) - %s::text[])::text FROM {table} AS t"
+                found[table] = sorted(line for (line,) in connection.execute(query.encode(), [_IGNORED]))
         return found
 
 

@@ -15,11 +15,14 @@ import orjson
 import pyarrow as pa
 
 from pipeline.language import t
-from pipeline.ledger.records import ROW_BITS
-from pipeline.ledger.staging.duplicates.find import AGREEMENT, BALANCE, PART, TASK, Notes
+from pipeline.ledger.records import ROW_BITS, RunRecord
+from pipeline.ledger.slices import table
+from pipeline.ledger.slices.table import Place
+from pipeline.ledger.staging.duplicates.find import AGREEMENT, BALANCE, PART, TASK, Duplicates, Notes
+from pipeline.ledger.staging.duplicates.rulings import Rulings
 from pipeline.ledger.staging.staged_chunk import ROW, RowDecision, StagedChunk, Variant
 from pipeline.ledger.staging.states import NotedState
-from pipeline.ledger.store.port import Damaged
+from pipeline.ledger.store.port import Connection, Damaged
 from pipeline.model import Fault
 from pipeline.tables.mapped_chunk import PAYLOAD, USERS
 from pipeline.tables.rows import ArrowRows
@@ -74,6 +77,12 @@ def chunk_of(data: bytes, run_no: int, *, moved: int, source: int) -> StagedChun
     return chunk
 
 
+def load_chunk(connection: Connection, run: RunRecord, place: Place, block_no: int) -> StagedChunk:
+    """Return a chunk of a slice, with its rows numbered as in the run and in the file."""
+    data = table.read_chunk(connection, run, place, block_no)
+    return chunk_of(data, run.run_no, moved=place.rows, source=place.rows_of_file)
+
+
 def notes_as_bytes(notes: Notes, states: Sequence[NotedState]) -> bytes:
     """Return notes as bytes."""
     plain = [(row_no, obj, version, digest.hex()) for row_no, obj, version, digest in states]
@@ -91,6 +100,20 @@ def notes_of(data: bytes) -> tuple[Notes, list[NotedState]]:
             for row_no, obj, version, digest in orjson.loads(plain)
         ]
     return notes, states
+
+
+def findings_as_bytes(found: Duplicates) -> bytes:
+    """Return what was found about the rows of a slice as bytes."""
+    return _packed(found.rulings.of_row.tobytes(), found.dropped.tobytes())
+
+
+def findings_of(data: bytes, first_row_no: int) -> Duplicates:
+    """Return what was found about rows from a number on. Raises Damaged."""
+    with _as_damaged():
+        of_row, dropped = _unpacked(data)
+        rulings = Rulings(len(of_row), first_row_no)
+        rulings.of_row[:] = np.frombuffer(of_row, np.uint8)
+        return Duplicates(rulings, np.frombuffer(dropped, np.int64))
 
 
 @contextmanager

@@ -1,37 +1,30 @@
 """The blocks of all slices of a run, as its chunks: numbered through, in the order of the inputs."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pipeline.ledger.database import Database
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.slices import table
-from pipeline.ledger.slices.blocks import chunk_of, notes_of
-from pipeline.ledger.slices.table import SliceRecord
+from pipeline.ledger.slices.blocks import findings_as_bytes, load_chunk, notes_of
+from pipeline.ledger.slices.table import Place, SliceRecord
+from pipeline.ledger.staging.duplicates.find import Duplicates
 from pipeline.ledger.staging.staged_chunk import StagedChunk
 from pipeline.ledger.staging.staging import Staging
 from pipeline.ledger.store.port import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A slice, with the rows of the run before it, and those of its file."""
-
-    slice: SliceRecord
-    rows_before: int
-    rows_of_file: int
-
-
-def _in_order(slices: Sequence[SliceRecord]) -> Iterator[_Place]:
-    rows = rows_of_file = file_no = 0
+def places_of(slices: Sequence[SliceRecord]) -> Iterator[tuple[SliceRecord, Place]]:
+    """Yield staged slices with their places in the run."""
+    rows = rows_of_file = file_no = dues = 0
     for each in slices:
         if each.file_no != file_no:
             file_no, rows_of_file = each.file_no, 0
-        yield _Place(each, rows, rows_of_file)
+        yield each, Place(each.slice_no, each.fence, each.blocks, rows, rows_of_file, dues)
         rows += each.rows
         rows_of_file += each.rows
+        dues += each.parts
 
 
 class StoredChunks:
@@ -44,13 +37,10 @@ class StoredChunks:
 
     def loads(self) -> Iterator[Callable[[], StagedChunk]]:
         """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
-        for place in _in_order(self._slices):
-            yield from (partial(self._load, place, block_no) for block_no in range(place.slice.blocks))
-
-    def _load(self, place: _Place, block_no: int) -> StagedChunk:
-        # A query may be under way on the same connection that looks at each chunk.
-        data = table.read_chunk(self._file.reader, self._run, place.slice, block_no)
-        return chunk_of(data, self._run.run_no, moved=place.rows_before, source=place.rows_of_file)
+        for each, place in places_of(self._slices):
+            # A query may be under way on the same connection that looks at each chunk.
+            load = partial(load_chunk, self._file.reader, self._run, place)
+            yield from (partial(load, block_no) for block_no in range(each.blocks))
 
     def close(self) -> None:
         """Do nothing: the blocks are deleted with their slices."""
@@ -76,10 +66,18 @@ def gather(
 ) -> Staging:
     """Return the staging of a run from its staged slices. `heartbeat` is called now and then."""
     staging = Staging(run, folder, StoredChunks(file, run, slices))
-    for place in _in_order(slices):
-        for block_no in range(place.slice.blocks):
-            read = partial(table.read_notes, run=run, staged=place.slice, block_no=block_no)
-            rows, data = file.read(read)
-            staging.note(*notes_of(data), rows, place.rows_before)
+    for each, place in places_of(slices):
+        for block_no in range(each.blocks):
+            rows, data = file.read(partial(table.read_notes, run=run, staged=place, block_no=block_no))
+            staging.note(*notes_of(data), rows, place.rows)
         heartbeat()
     return staging
+
+
+def write_findings(
+    connection: Connection, run: RunRecord, slices: Sequence[SliceRecord], duplicates: Duplicates
+) -> None:
+    """Write what was found among all rows beside each slice, so that any process can decide on its rows."""
+    for each, place in places_of(slices):
+        part = duplicates.of_rows(place.rows + 1, place.rows + each.rows)
+        table.set_findings(connection, run, place, findings_as_bytes(part))

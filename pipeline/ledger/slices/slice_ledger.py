@@ -7,13 +7,16 @@ from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.language import t
 from pipeline.ledger.database import Database
+from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.origins import Origin, find_origins
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.records import Rekey, RunRecord, StagedCounts, position
 from pipeline.ledger.slices import table
-from pipeline.ledger.slices.blocks import chunk_as_bytes, notes_as_bytes
-from pipeline.ledger.slices.table import SliceResult, TakenSlice
+from pipeline.ledger.slices.blocks import chunk_as_bytes, findings_of, load_chunk, notes_as_bytes
+from pipeline.ledger.slices.counts import counts_as_json
+from pipeline.ledger.slices.table import Place, SliceResult, TakenSlice
+from pipeline.ledger.staging.decide import decide_and_write
 from pipeline.ledger.staging.refunds import Retarget
-from pipeline.ledger.staging.staging import ChunkStager
+from pipeline.ledger.staging.staging import ChunkStager, Findings
 from pipeline.ledger.store import generations
 from pipeline.ledger.store.port import Connection
 from pipeline.tables.mapped_chunk import MappedChunk
@@ -43,7 +46,7 @@ class SliceLedger:
         self._seconds = seconds
         self._stager = ChunkStager(run, retarget, unfixed=frozenset(taken.cut.get("unfixed", ())))
         self._renewed_at = clock.steady()
-        self._rows = self._invalid = self._filtered = self._blocks = 0
+        self._rows = self._invalid = self._filtered = self._parts = self._blocks = 0
 
     @property
     def cut(self) -> Mapping[str, Any]:
@@ -63,6 +66,7 @@ class SliceLedger:
         self._rows += len(mapped)
         self._invalid += prepared.invalid
         self._filtered += len(mapped.filtered)
+        self._parts += len(prepared.chunk.parts)
         self.heartbeat()
 
     def heartbeat(self) -> None:
@@ -79,10 +83,37 @@ class SliceLedger:
 
         `encoding` is that of its text, if it is text. `sha256` is that of the whole file, or empty.
         """
-        counts = (self._rows, self._invalid, self._filtered, self._blocks)
+        counts = (self._rows, self._invalid, self._filtered, self._parts, self._blocks)
         result = SliceResult(*counts, encoding, sha256, self._stager.unfixed)
         if not self._write(lambda c: table.finish(c, self.run, self.taken, result)):
             raise self._taken_over()
+
+    def write_rows(self, place: Place, rekey: Rekey, tick: Callable[[], None]) -> None:
+        """
+        Decide on the rows of the slice, with what was found among all rows of the run, and write them.
+
+        All are written in one transaction, which locks the slice. `tick` is called after each chunk, and may raise.
+        """
+        findings = Findings(findings_of(self.taken.findings, place.rows + 1))
+        names = {source.file_no: source.name for source in self._file.read(lambda c: inputs_of(c, self.run))}
+        # Numbers of dues are in the order of rows, also where slices are written in another one.
+        first_due_no, counts = position(self.run.run_no, place.dues + 1), StagedCounts()
+
+        def write(connection: Connection) -> None:
+            nonlocal first_due_no
+            if not table.renew(connection, self.run, self.taken, self._seconds):
+                raise self._taken_over()
+            for block_no in range(place.blocks):
+                chunk = load_chunk(self._file.reader, self.run, place, block_no)
+                parts = len(chunk.parts)
+                decide_and_write(connection, self.run, chunk, findings, rekey, first_due_no)
+                first_due_no += parts
+                chunk.count(counts, names[chunk.file_no])
+                tick()
+            table.end(connection, self.run, self.taken, counts_as_json(counts))
+
+        with self._file.clear_errors():
+            self._file.write_beside_others(write)
 
     def leave(self) -> None:
         """Leave the slice to others."""

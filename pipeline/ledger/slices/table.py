@@ -1,7 +1,8 @@
 """The statements of the tables `slices` and `blocks`. Each is a transaction of its own, under its slice's fence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -16,35 +17,46 @@ from pipeline.ledger.store.port import Connection, Cursor, json_of
 _FENCE_BITS = 20
 
 _INSERT = "INSERT INTO slices (run_no, slice_no, file_no, cut, fence) VALUES (?, ?, ?, ?, ?)"
-# Take a slice that nobody has. Its fence grows, so that a former owner can't write any more.
+# Take a slice that nobody has. Its fence grows, so that a former owner can't write any more. A slice that is locked is
+# being taken or finished.
 _TAKE = """
 UPDATE slices SET fence = fence + 1, holder = ?, expires_at = clock_timestamp() + ? * interval '1 second'
-WHERE run_no = ? AND slice_no = ? AND state = 'open' AND expires_at < clock_timestamp()
-    AND EXISTS (SELECT 1 FROM runs AS r WHERE r.run_no = slices.run_no AND r.act = 'staging')
-RETURNING file_no, cut, fence
+WHERE (run_no, slice_no) = (
+    SELECT s.run_no, s.slice_no FROM slices AS s JOIN runs AS r USING (run_no)
+    WHERE s.run_no = ? AND s.slice_no = ? AND s.state IN ('open', 'found') AND s.expires_at < clock_timestamp()
+        AND r.act = 'staging'
+    FOR UPDATE OF s SKIP LOCKED
+)
+RETURNING file_no, fence, cut, place, findings
 """
-_OWN = "run_no = ? AND slice_no = ? AND fence = ? AND state = 'open'"
+_OWN = "run_no = ? AND slice_no = ? AND fence = ? AND state IN ('open', 'found')"
 _RENEW = f"UPDATE slices SET expires_at = clock_timestamp() + ? * interval '1 second' WHERE {_OWN}"
 _RELEASE = f"UPDATE slices SET expires_at = '-infinity' WHERE {_OWN}"
 _FINISH = f"""
-UPDATE slices SET state = 'staged', rows = ?, invalid = ?, filtered = ?, blocks = ?, encoding = ?, sha256 = ?,
-    unfixed = ?
+UPDATE slices SET state = 'staged', rows = ?, invalid = ?, filtered = ?, parts = ?, blocks = ?, encoding = ?,
+    sha256 = ?, unfixed = ?
 WHERE {_OWN}
 """
 _IS_FINISHED = "SELECT state = 'staged' AND fence = ? FROM slices WHERE run_no = ? AND slice_no = ?"
+# Have the rows of a staged slice written, by any process.
+_SET_FINDINGS = """
+UPDATE slices SET state = 'found', place = ?, findings = ?, expires_at = '-infinity'
+WHERE run_no = ? AND slice_no = ? AND fence = ? AND state = 'staged'
+"""
+_END = f"UPDATE slices SET state = 'written', counts = ? WHERE {_OWN}"
 # Twice, if the answer to the first time was lost with the connection.
 _INSERT_BLOCK = """
 INSERT INTO blocks (run_no, slice_no, fence, block_no, rows, notes, chunk) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
 _SLICES = """
-SELECT slice_no, file_no, fence, rows, invalid, filtered, blocks, encoding, sha256, state, cut, unfixed
+SELECT slice_no, file_no, fence, rows, invalid, filtered, parts, blocks, encoding, sha256, state, counts, cut, unfixed
 FROM slices WHERE run_no = ? ORDER BY slice_no
 """
 # Slices that nobody has, of runs whose driver is alive.
 _OPEN = """
 SELECT r.run_id, r.job, s.slice_no FROM slices AS s JOIN runs AS r USING (run_no) JOIN jobs AS j USING (run_id)
-WHERE s.state = 'open' AND s.expires_at < clock_timestamp() AND r.act = 'staging' AND j.expires_at > ?
+WHERE s.state IN ('open', 'found') AND s.expires_at < clock_timestamp() AND r.act = 'staging' AND j.expires_at > ?
 ORDER BY s.run_no, s.slice_no
 """
 _NOTES = "SELECT rows, notes FROM blocks WHERE run_no = ? AND slice_no = ? AND fence = ? AND block_no = ?"
@@ -57,7 +69,8 @@ WHERE run_no = ? AND slice_no = ? AND fence = ?
 
 
 _HELD = """
-SELECT slice_no, fence, holder FROM slices WHERE run_no = ? AND state = 'open' AND expires_at > clock_timestamp()
+SELECT slice_no, fence, holder FROM slices
+WHERE run_no = ? AND state IN ('open', 'found') AND expires_at > clock_timestamp()
 """
 
 
@@ -79,14 +92,46 @@ class OpenSlice:
     slice_no: int
 
 
+class SliceState(StrEnum):
+    """How far a slice has come: to be staged, staged, with findings from all rows to be written, and written."""
+
+    OPEN = "open"
+    STAGED = "staged"
+    FOUND = "found"
+    WRITTEN = "written"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    The place of a staged slice in its run.
+
+    `rows` are the rows of the run before it, `rows_of_file` those of its file, `dues` the most dues of the run before
+    it. It has so many `blocks`, under the fence `fence`.
+    """
+
+    slice_no: int
+    fence: int
+    blocks: int
+    rows: int
+    rows_of_file: int
+    dues: int
+
+
 @dataclass(frozen=True, slots=True)
 class TakenSlice:
-    """A slice that a process has, under a fence."""
+    """
+    A slice that a process has, under a fence.
+
+    With `place` and `findings` its rows are to be written, else it is to be staged.
+    """
 
     slice_no: int
     file_no: int
-    cut: Mapping[str, Any] = field(repr=False)
     fence: int
+    cut: Mapping[str, Any] = field(repr=False)
+    place: Place | None = None
+    findings: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +141,7 @@ class SliceResult:
     rows: int
     invalid: int
     filtered: int
+    parts: int
     blocks: int
     encoding: str | None
     sha256: str
@@ -107,8 +153,9 @@ class SliceRecord:
     """
     One line of the table `slices`.
 
-    `rows`, `invalid`, `filtered` and `blocks` are counts, 0 until the slice is staged. `sha256` is that of the whole
-    file, empty if another slice has it. `unfixed` are the fixed rows that its rows were found to be, by position.
+    Counts are 0 until the slice is staged; `parts` are payloads that may be due. `sha256` is that of the whole file,
+    empty if another slice has it. `counts` is JSON of a written slice. `unfixed` are the fixed rows that its rows were
+    found to be, by position.
     """
 
     slice_no: int
@@ -117,10 +164,12 @@ class SliceRecord:
     rows: int
     invalid: int
     filtered: int
+    parts: int
     blocks: int
     encoding: str | None
     sha256: str
-    is_staged: bool
+    state: SliceState
+    counts: str
     cut: Mapping[str, Any] = field(repr=False)
     unfixed: frozenset[int]
 
@@ -136,8 +185,8 @@ def write_slices(connection: Connection, run: RunRecord, slices: Sequence[NewSli
 def slices_of(connection: Connection, run: RunRecord) -> list[SliceRecord]:
     """Return the slices of a run, in order."""
     return [
-        SliceRecord(*(*values, state == "staged", orjson.loads(cut), frozenset(orjson.loads(unfixed))))
-        for *values, state, cut, unfixed in connection.execute(_SLICES, (run.run_no,))
+        SliceRecord(*(*values, SliceState(state), counts, orjson.loads(cut), frozenset(orjson.loads(unfixed))))
+        for *values, state, counts, cut, unfixed in connection.execute(_SLICES, (run.run_no,))
     ]
 
 
@@ -151,8 +200,10 @@ def take(connection: Connection, run: RunRecord, slice_no: int, owner: str, seco
     line = connection.execute(_TAKE, (owner, seconds, run.run_no, slice_no)).fetchone()
     if line is None:
         return None
-    file_no, cut, fence = line
-    return TakenSlice(slice_no, file_no, orjson.loads(cut), fence)
+    file_no, fence, cut, place, findings = line
+    return TakenSlice(
+        slice_no, file_no, fence, orjson.loads(cut), Place(**orjson.loads(place)) if place else None, findings or b""
+    )
 
 
 def renew(connection: Connection, run: RunRecord, taken: TakenSlice, seconds: float) -> bool:
@@ -197,13 +248,24 @@ def has_all_blocks(connection: Connection, run: RunRecord, staged: SliceRecord) 
     return bool(found[0] == staged.blocks)
 
 
-def read_notes(connection: Connection, run: RunRecord, staged: SliceRecord, block_no: int) -> tuple[int, bytes]:
+def read_notes(connection: Connection, run: RunRecord, staged: Place, block_no: int) -> tuple[int, bytes]:
     """Return the number of rows of a block, and its notes. Raises LedgerError if the server has lost it."""
     rows, notes = _block(connection.execute(_NOTES, (run.run_no, staged.slice_no, staged.fence, block_no)))
     return int(rows), bytes(notes)
 
 
-def read_chunk(connection: Connection, run: RunRecord, staged: SliceRecord, block_no: int) -> bytes:
+def set_findings(connection: Connection, run: RunRecord, place: Place, findings: bytes) -> None:
+    """Have the rows of a staged slice written, with what was found among all rows of the run."""
+    values = (_json(asdict(place)), findings, run.run_no, place.slice_no, place.fence)
+    connection.execute(_SET_FINDINGS, values)
+
+
+def end(connection: Connection, run: RunRecord, taken: TakenSlice, counts: str) -> bool:
+    """End a slice whose rows are written, with their counts; return False if another process has taken it since."""
+    return connection.execute(_END, (counts, *_own(run, taken))).rowcount == 1
+
+
+def read_chunk(connection: Connection, run: RunRecord, staged: Place, block_no: int) -> bytes:
     """Return the chunk of a block. Raises LedgerError if the server has lost it."""
     (chunk,) = _block(connection.execute(_CHUNK, (run.run_no, staged.slice_no, staged.fence, block_no)))
     return bytes(chunk)

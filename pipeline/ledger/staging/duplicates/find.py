@@ -72,6 +72,13 @@ class Duplicates:
             of_chunk = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
             chunk.dropped.update(np.flatnonzero(np.isin(of_chunk, self.dropped[low:high])).tolist())
 
+    def of_rows(self, first: int, last: int) -> "Duplicates":
+        """Return what was found about the rows from a number to another one."""
+        rulings = Rulings(last - first + 1, first)
+        rulings.of_row[:] = self.rulings.of_row[first - 1 : last]
+        low, high = np.searchsorted(self.dropped, (first << 16, (last + 1) << 16))
+        return Duplicates(rulings, self.dropped[low:high])
+
 
 @dataclass(frozen=True, slots=True)
 class Notes:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
@@ -54,7 +54,7 @@ class PostgresDatabase:
         self.name, self.scratch, self.marks = str(server), server.scratch, marks
         self.on_look: Callable[[], None] | None = None
         self._server, self._clock, self._patience = server, clock, patience
-        self._bounds = {"idle_seconds": idle_seconds, "lock_seconds": lock_seconds}
+        self._bounds: dict[str, Any] = {"idle_seconds": idle_seconds, "lock_seconds": lock_seconds}
         self._writing, self._reading = threading.Lock(), threading.Lock()
         with self.clear_errors():
             self.writer = self._connected()
@@ -85,6 +85,10 @@ class PostgresDatabase:
     def transactions(self, lease: Lease | None = None, account_no: int = 0) -> PostgresTransactions:
         """Return the transactions of a run; without a lease, those that have the ledger alone."""
         return PostgresTransactions(self.writer, lease, account_no, turn=self._writing, **self._bounds)
+
+    def write_beside_others(self, write: Callable[[Connection], T], /) -> T:
+        """Run `write` in a transaction that does not wait for those of runs."""
+        return PostgresTransactions(self.writer, is_alone=False, turn=self._writing, **self._bounds).run(write)
 
     def now(self, connection: Connection) -> datetime:
         """Return the time of the server."""

@@ -253,10 +253,14 @@ CREATE TABLE slices (
     rows BIGINT NOT NULL DEFAULT 0,
     invalid BIGINT NOT NULL DEFAULT 0,
     filtered BIGINT NOT NULL DEFAULT 0,
+    parts BIGINT NOT NULL DEFAULT 0,
     blocks BIGINT NOT NULL DEFAULT 0,
     encoding TEXT,
     sha256 TEXT NOT NULL DEFAULT '',
     unfixed TEXT NOT NULL DEFAULT '[]',
+    place TEXT NOT NULL DEFAULT '',
+    findings BYTEA,
+    counts TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (run_no, slice_no)
 );
 CREATE UNLOGGED TABLE blocks (
