@@ -1,8 +1,8 @@
 """
 Slices of a run's inputs: `run_slice` stages one, in any process of any host.
 
-A process of this machine runs `python -m pipeline.assemble.slicing CONFIG RUN`. It stages slices of the run until none
-is left, or its parent has ended.
+A process of this machine runs `python -m pipeline.assemble.slicing CONFIG RUN`, until the driver of the run ends it. If
+a slice fails, it ends itself: the driver then does what is left, and shows the error.
 """
 
 import os
@@ -36,6 +36,9 @@ from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_
 from pipeline.run.ports import SliceWorkers
 from pipeline.run.slices import SliceDriver, stage_rows
 from pipeline.settings import Config, Job
+
+# Pause of a process that finds no slice. Seconds.
+_LOOK_SECONDS = 0.05
 
 
 def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
@@ -172,17 +175,17 @@ def _opened(config_path: str) -> Iterator[tuple[Config, Ledger]]:
 
 
 def main(config_path: str, run_id: str) -> None:
-    """Stage slices of a run until none is left that this process can take, or its parent has ended."""
-    # The driver ends this process; a terminal sends SIGINT to both.
+    """Stage slices of a run, and write their rows, until the driver ends this process or has ended itself."""
+    # A terminal sends SIGINT to both.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     collect_rarely()
-    parent = os.getppid()
+    parent, clock = os.getppid(), SystemClock()
     with _opened(config_path) as (config, ledger):
         run = ledger.find(run_id)
         while os.getppid() == parent:
             open_now = [each.slice_no for each in ledger.open_slices() if each.run_id == run_id]
             if not any(stage_slice(config, ledger, run, slice_no) for slice_no in open_now):
-                return
+                clock.sleep(_LOOK_SECONDS)
 
 
 if __name__ == "__main__":

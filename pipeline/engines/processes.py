@@ -21,9 +21,14 @@ class LocalProcesses:
         for _ in range(self._count):
             self._running.append(subprocess.Popen([*self._command, word], stdin=subprocess.DEVNULL))
 
+    @property
+    def pids(self) -> list[int]:
+        """The ids of those that run."""
+        return [process.pid for process in self._running if process.poll() is None]
+
     def are_running(self) -> bool:
         """Return whether any of them runs."""
-        return any(process.poll() is None for process in self._running)
+        return bool(self.pids)
 
     def stop(self) -> None:
         """End those that run, and wait for their end."""

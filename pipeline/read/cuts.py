@@ -56,9 +56,9 @@ class CutSizes:
     into parts of `part_bytes`; `bounds` are those of its reader.
     """
 
-    rows: int = 250_000
-    csv_bytes: int = 64 << 20
-    part_bytes: int = 32 << 20
+    rows: int = 100_000
+    csv_bytes: int = 32 << 20
+    part_bytes: int = 16 << 20
     bounds: Bounds = field(default_factory=Bounds)
 
 

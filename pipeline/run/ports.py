@@ -32,7 +32,7 @@ class SliceWorkers(Protocol):
     """Processes of this machine that stage the slices of a run."""
 
     def start(self, run_id: str) -> None:
-        """Start them. Each ends when no slice is left that it could take."""
+        """Start them. Each ends if a slice fails."""
         ...
 
     def are_running(self) -> bool:

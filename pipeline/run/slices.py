@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 from pipeline.clock import Clock
 from pipeline.ledger.run_ledger import RunLedger
@@ -37,7 +37,9 @@ class SliceDriver:
 
     - `cuts_of` returns the parts of a file; `facts` are added to the cut of each slice
     - `workers` are the processes of this machine
-    - `stage_here` stages a slice in this process; it returns False if another one has it
+    - `stage_here` stages a slice in this process, or writes its rows; it returns False if another one has it
+
+    The processes of this machine end with its context.
     """
 
     ledger: RunLedger
@@ -66,28 +68,31 @@ class SliceDriver:
         so that its error is raised here.
         """
         self.ledger.cut(slices)
+        self.workers.start(self.ledger.run.run_id)
         while True:
             found = self._until(SliceState.STAGED, look)
             if not self.ledger.stage_again(found):
                 return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.workers.stop()
 
     def write(self, look: Look) -> list[SliceRecord]:
         """Return once the rows of all slices are written; like `stage`."""
         return self._until(SliceState.WRITTEN, look)
 
     def _until(self, state: SliceState, look: Look) -> list[SliceRecord]:
-        self.workers.start(self.ledger.run.run_id)
-        try:
-            while True:
-                found = self.ledger.slices()
-                look(found)
-                left = [each.slice_no for each in found if each.state is not state]
-                if not left:
-                    return found
-                if self.workers.are_running() or not self._stage_here(left, look):
-                    self.clock.sleep(_LOOK_SECONDS)
-        finally:
-            self.workers.stop()
+        while True:
+            found = self.ledger.slices()
+            look(found)
+            left = [each.slice_no for each in found if each.state is not state]
+            if not left:
+                return found
+            if self.workers.are_running() or not self._stage_here(left, look):
+                self.clock.sleep(_LOOK_SECONDS)
 
     def _stage_here(self, slices: Sequence[int], look: Look) -> bool:
         """Stage the first slice that no other process has; return whether there was one."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pipeline.errors import SourceError
 from pipeline.language import t
@@ -10,7 +11,7 @@ from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.records import InputRecord, StagedCounts
 from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.slices.table import SliceRecord
+from pipeline.ledger.slices.table import NewSlice, SliceRecord
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, Api, RowLimit, Status
 from pipeline.read import Chunk, Source, SourceFile, sha256_of, verify_unchanged
@@ -53,7 +54,7 @@ class Stager:
         self._invalid = 0
         self._filtered = 0
         self._inputs: dict[int, InputRecord] = {}
-        self._has_fixed_rows = self._is_sliced = False
+        self._has_fixed_rows = False
 
     def stage(self, files: Sequence[SourceFile]) -> int:
         """Stage all rows of all files, and start delivering; return the number of rows that pass the job's filter."""
@@ -61,23 +62,34 @@ class Stager:
         for file_no, file in enumerate(files, 1):
             self._check_header(file_no, file)
         if self.slices is not None and self.limit is None and not self._has_fixed_rows:
-            self._stage_slices(self.slices, files)
-        else:
-            for file_no, file in enumerate(files, 1):
-                self._check_running()
-                self._stage_file(file_no, file)
+            cut = self.slices.cut(files)
+            # A single slice is staged sooner by the process that runs already.
+            if len(cut) > 1:
+                with self.slices as driver:
+                    self._stage_slices(driver, cut)
+                    return self._decide(files, driver)
+        for file_no, file in enumerate(files, 1):
+            self._check_running()
+            self._stage_file(file_no, file)
+        return self._decide(files)
+
+    def _decide(self, files: Sequence[SourceFile], driver: SliceDriver | None = None) -> int:
+        """Decide on all rows, by the processes of a driver where that is possible, and start delivering."""
         for file in files:
             verify_unchanged(file)
         if self.planned is not None:
             self.planned.check_inputs(self._inputs.values())
         self.events.phase(ProgressPhase.DECIDING)
-        # Balances and states depend on other jobs, and a plan on the order of all bodies: the driver writes these.
-        driver = self.slices if self._is_sliced and self.rules.api is Api.CUMULATION and not self.planned else None
-        writing = {} if driver is None else {"write_slices": lambda: driver.write(lambda _: self.ledger.heartbeat())}
+        # Balances and states depend on other jobs, and a plan on the order of all bodies: one process writes these.
+        is_spread = driver is not None and self.rules.api is Api.CUMULATION and self.planned is None
+        writing = {"write_slices": partial(driver.write, self._beat)} if driver and is_spread else {}
         self.ledger.start_delivering(
             lambda body, key: rekey(body, self.rules.api, key), self._check, self.others, **writing
         )
         return self._rows - self._filtered
+
+    def _beat(self, _slices: Sequence[SliceRecord]) -> None:
+        self.ledger.heartbeat()
 
     def _check(self, decided: StagedCounts) -> None:
         """Raise SettingsError for other requests than planned, Drained for too many invalid rows; nothing is sent."""
@@ -103,9 +115,7 @@ class Stager:
             self._has_fixed_rows = self._has_fixed_rows or source.is_of_fixed_rows
             self._inputs[file_no] = _input_record(file_no, file, source, 0, "")
 
-    def _stage_slices(self, driver: SliceDriver, files: Sequence[SourceFile]) -> None:
-        self._is_sliced = True
-        cut = driver.cut(files)
+    def _stage_slices(self, driver: SliceDriver, cut: Sequence[NewSlice]) -> None:
         for source in self._inputs.values():
             self.ledger.add_input(source)
         try:

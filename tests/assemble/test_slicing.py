@@ -1,18 +1,21 @@
 """A run whose inputs are staged in slices ends as one that a single process stages."""
 
 import csv
+import os
 import random
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from benchmarks.instant_platform import InstantPlatform
 from pipeline.assemble.parts.opening import open_config
@@ -21,12 +24,15 @@ from pipeline.assemble.parts.system import System
 from pipeline.assemble.runner import Runner
 from pipeline.assemble.slicing import stage_slice
 from pipeline.clock import SystemClock
+from pipeline.engines.processes import LocalProcesses
+from pipeline.errors import SourceError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.store.lease import this_process
+from pipeline.ledger.store.lease import LeaseOwner, this_process
 from pipeline.map import retarget
 from pipeline.read import CutSizes
 from pipeline.read.files.bounds import Bounds
 from pipeline.run.events import RunEvents
+from pipeline.run.ports import SliceWorkers
 from pipeline.settings import Config
 from pipeline.simulator import client_config, write_client_keys
 from tests.acceptance.workspace import JOBS, balance, order, refund, state, task, toml
@@ -73,6 +79,25 @@ class Workers:
         pass
 
 
+class OneDies(LocalProcesses):
+    """Processes of this machine of which one is killed while it has a slice."""
+
+    def __init__(self, config: Config, url: str) -> None:
+        super().__init__(2, "pipeline.assemble.slicing", [str(config.path)])
+        self._url = url
+        self.killed = 0
+
+    def are_running(self) -> bool:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while not self.killed and len(self.pids) == 2:
+                query = "SELECT holder FROM slices WHERE expires_at > clock_timestamp() AND state IN ('open', 'found')"
+                for (holder,) in connection.execute(query):
+                    self.killed = LeaseOwner.parse(holder).pid
+                    os.kill(self.killed, signal.SIGKILL)
+                    break
+        return super().are_running()
+
+
 class Scene:
     """A config with four jobs, whose ledger is a database of its own."""
 
@@ -90,9 +115,9 @@ class Scene:
             yield ledger
 
     def run(
-        self, job: str, inputs: Sequence[Path], *, chance: random.Random | None = None, sends: bool = False
+        self, job: str, inputs: Sequence[Path], *, workers: SliceWorkers | None = None, sends: bool = False
     ) -> list[Row]:
-        """Run a job; return the outcomes. With `chance` the inputs are staged in slices."""
+        """Run a job; return the outcomes. With `workers` the inputs are staged in slices."""
         system = replace(
             System.real(self.clock),
             engine=SequentialEngine(lambda _phase: None, carries=sends),
@@ -103,9 +128,9 @@ class Scene:
         with self.ledger() as ledger:
             runner = Runner(
                 self.config, ledger, system, RunEvents(), chunk_rows=2, cut_sizes=SIZES,
-                workers_of=lambda config, _processes: Workers(config, self.ledger, chance or random.Random()),
+                workers_of=lambda _config, _processes: cast("SliceWorkers", workers),
             )  # fmt: skip
-            files = runner.run(job, list(map(str, inputs)), RunOptions(processes=2 if chance else 1))
+            files = runner.run(job, list(map(str, inputs)), RunOptions(processes=2 if workers else 1))
         with (files.folder / "outcome.csv").open(encoding="utf-8", newline="") as outcomes:
             return [{name: row[name] for name in row if name not in _IGNORED} for row in csv.DictReader(outcomes)]
 
@@ -182,7 +207,8 @@ def test_slices_in_any_order_end_as_one_process(postgres: PostgresServer, tmp_pa
 
     def night(name: str, chance: random.Random | None) -> tuple[list[list[Row]], Mapping[str, list[str]]]:
         scene = Scene(tmp_path / name, postgres.database(first.url.rpartition("/")[2]))
-        return [scene.run(job, before[job] + now[job], chance=chance) for job in now], scene.tables()
+        workers = Workers(scene.config, scene.ledger, chance) if chance else None
+        return [scene.run(job, before[job] + now[job], workers=workers) for job in now], scene.tables()
 
     one = night("one", None)
     codes = Counter(row["code"] for rows in one[0] for row in rows)
@@ -192,3 +218,29 @@ def test_slices_in_any_order_end_as_one_process(postgres: PostgresServer, tmp_pa
     )
     for seed in range(2):
         assert night(f"slices-{seed}", random.Random(seed)) == one
+
+
+def test_a_process_that_is_killed_loses_nothing(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Two processes stage the inputs and write the rows, and one dies with a slice: the end is that of one process."""
+    files = [write(tmp_path / f"{n}.csv", [order(10 * n + at) for at in range(8)] + [order(3)]) for n in range(6)]
+    one, several = (Scene(tmp_path / name, postgres.database()) for name in ("one", "several"))
+    workers = OneDies(several.config, several.url)
+
+    assert several.run("orders", files, workers=workers) == one.run("orders", files)
+    assert several.tables() == one.tables()
+    assert (workers.killed > 0, workers.are_running()) == (True, False)
+
+
+def test_an_input_that_changes_is_noticed(postgres: PostgresServer, tmp_path: Path) -> None:
+    """A slice of a file that is not the one that the driver found ends the run with exit code 2; nothing is due."""
+    files = [write(tmp_path / f"{n}.csv", [order(10 * n + at) for at in range(4)]) for n in range(2)]
+    scene = Scene(tmp_path / "scene", postgres.database())
+
+    class Changes(Workers):
+        def start(self, run_id: str) -> None:
+            super().start(run_id)
+            files[1].write_bytes(files[1].read_bytes() + b"\n")
+
+    with pytest.raises(SourceError, match=r"1\.csv"):
+        scene.run("orders", files, workers=Changes(scene.config, scene.ledger, random.Random(1)))
+    assert scene.tables()["dues"] == []
