@@ -4,6 +4,7 @@ Builds the parts of a run from config and command line.
 Read in this order:
 
 - `runner`: `run`, `rerun`, `resume`; `plan`: `plan`; `reconcile`: `reconcile`
+- `slicing`: `run_slice`, which any process of any host may call
 - `saved_plans`: plans in files; `saved_tables`: DataFrames and Arrow tables as inputs that `resume` can read again
 - `parts/`: config, ledger, options, the outside world, and the parts of a run
 - `reports/`: the report, and files that it must not overwrite

@@ -14,7 +14,7 @@ from pipeline.assemble.reports.protected_files import ProtectedFiles
 from pipeline.assemble.reports.reporting import RunReport, report_folder
 from pipeline.assemble.reports.totals import row_reader
 from pipeline.assemble.saved_plans import check_settings, inputs_of_plan, options_of
-from pipeline.assemble.slicing import local_workers, slice_driver
+from pipeline.assemble.slicing import LocalWorkers, slice_driver
 from pipeline.errors import SettingsError, SourceError
 from pipeline.language import later, t
 from pipeline.ledger.ledger import Ledger
@@ -56,7 +56,7 @@ class Runner:
     system: System
     events: RunEvents
     chunk_rows: int = CHUNK_ROWS
-    workers_of: Callable[[Config, int], SliceWorkers] = local_workers
+    workers_of: Callable[[Config, int], SliceWorkers] = LocalWorkers
     cut_sizes: CutSizes = DEFAULT_CUT_SIZES
 
     def run(self, name: str, inputs: Sequence[str], options: RunOptions) -> ReportFiles:
@@ -160,7 +160,7 @@ class Runner:
                     others=others_of(job, now),
                     events=self.events,
                     planned=PlannedRequests.from_options(ledger.run.options),
-                    slices=self._slices(ledger, rules, options.processes),
+                    slices=self._slices(ledger, rules, options.processes or 1),
                 ),
                 sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
                 control=control,

@@ -1,15 +1,15 @@
 """
 Slices of a run's inputs: `run_slice` stages one, in any process of any host.
 
-A process of this machine runs `python -m pipeline.assemble.slicing CONFIG RUN`, until the driver of the run ends it. If
-a slice fails, it ends itself: the driver then does what is left, and shows the error.
+A process of this machine runs `python -m pipeline.assemble.slicing CONFIG RUN`, until the driver of the run closes its
+standard input. If a slice fails, it ends itself: the driver then does what is left, and shows the error.
 """
 
 import os
-import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -24,7 +24,7 @@ from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.saved_plans import settings_of
 from pipeline.clock import Clock, SystemClock
 from pipeline.engines.garbage import collect_rarely
-from pipeline.engines.processes import LocalProcesses
+from pipeline.engines.processes import ProcessGroup
 from pipeline.errors import LedgerError, SettingsError, SourceError
 from pipeline.language import Language, language_in_use, t, texts_in
 from pipeline.ledger.ledger import Ledger
@@ -39,6 +39,8 @@ from pipeline.settings import Config, Job
 
 # Pause of a process that finds no slice. Seconds.
 _LOOK_SECONDS = 0.05
+# How long a process may take to end.
+_PATIENCE_SECONDS = 10.0
 
 
 def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
@@ -158,9 +160,29 @@ def slice_driver(
     )
 
 
-def local_workers(config: Config, processes: int) -> SliceWorkers:
-    """Return processes of this machine that stage slices."""
-    return LocalProcesses(processes, "pipeline.assemble.slicing", [str(config.path)])
+class LocalWorkers:
+    """Processes of this machine that stage slices; see `SliceWorkers`. They also end if this process dies."""
+
+    def __init__(self, config: Config, count: int) -> None:
+        self._command = [sys.executable, "-P", "-m", "pipeline.assemble.slicing", str(config.path)]
+        self._count = count
+        self._running = 0
+        self._ends = ExitStack()
+
+    def start(self, run_id: str) -> None:
+        """Start them."""
+        group = ProcessGroup([*self._command, run_id], self._count, patience=_PATIENCE_SECONDS)
+        self._group = self._ends.enter_context(group)
+        self._running = self._count
+
+    def are_running(self) -> bool:
+        """Return whether any of them runs."""
+        self._running -= len(self._group.ended())
+        return self._running > 0
+
+    def stop(self) -> None:
+        """End those that run."""
+        self._ends.close()
 
 
 @contextmanager
@@ -175,17 +197,22 @@ def _opened(config_path: str) -> Iterator[tuple[Config, Ledger]]:
 
 
 def main(config_path: str, run_id: str) -> None:
-    """Stage slices of a run, and write their rows, until the driver ends this process or has ended itself."""
-    # A terminal sends SIGINT to both.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Stage slices of a run, and write their rows, until the standard input ends or a slice fails."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
     collect_rarely()
-    parent, clock = os.getppid(), SystemClock()
+    clock = SystemClock()
     with _opened(config_path) as (config, ledger):
         run = ledger.find(run_id)
-        while os.getppid() == parent:
+        while True:
             open_now = [each.slice_no for each in ledger.open_slices() if each.run_id == run_id]
             if not any(stage_slice(config, ledger, run, slice_no) for slice_no in open_now):
                 clock.sleep(_LOOK_SECONDS)
+
+
+def _end_with_input() -> None:
+    """End this process with its standard input. Nothing of an unfinished slice counts, so nothing has to be ended."""
+    sys.stdin.buffer.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":

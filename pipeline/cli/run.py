@@ -237,7 +237,7 @@ class _Command:
             day=args.date,
             until=args.until and deadline(args.until, self._zone_of(job), self._clock.now()),
             limit=args.limit,
-            processes=args.processes or 1,
+            processes=args.processes,
             max_failures=args.max_failures,
             max_invalid=args.max_invalid,
             report=args.report and args.report.absolute(),

@@ -1,43 +1,63 @@
-"""Run a Python module in several processes of this machine."""
+"""Processes of this host that end with the process that started them."""
 
+import os
 import subprocess
-import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
 
-# How long a process may take to end. Seconds.
-_END_SECONDS = 10.0
+_POLL_SECONDS = 0.05
 
 
-class LocalProcesses:
-    """Processes that run `python -m MODULE WORD ...`. They are new ones: nothing of this process is copied."""
+class ProcessGroup:
+    """
+    Processes of one command. Each has a pipe as its standard input, and is expected to end when that is closed.
 
-    def __init__(self, count: int, module: str, words: Sequence[str]) -> None:
+    So they also end if this process dies. Signals of a terminal do not reach them. Those that do not end within
+    `patience` seconds are killed. `environ` are variables besides those of this process.
+    """
+
+    def __init__(
+        self, command: Sequence[str], count: int, *, patience: float, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._command = command
         self._count = count
-        self._command = [sys.executable, "-P", "-m", module, *words]
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._patience = patience
+        self._environ = {**os.environ, **(environ or {})}
+        self._processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, word: str) -> None:
-        """Start them, with one more word."""
+    def __enter__(self) -> Self:
         for _ in range(self._count):
-            self._running.append(subprocess.Popen([*self._command, word], stdin=subprocess.DEVNULL))
+            self._processes.append(
+                subprocess.Popen(  # noqa: S603 - words of ours, without a shell
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0, env=self._environ
+                )
+            )
+        return self
 
-    @property
-    def pids(self) -> list[int]:
-        """The ids of those that run."""
-        return [process.pid for process in self._running if process.poll() is None]
+    def ended(self) -> list[tuple[int, int]]:
+        """Return PID and exit code of each process that has ended since the last call."""
+        ended = [process for process in self._processes if process.poll() is not None]
+        for process in ended:
+            self._close(process)
+            self._processes.remove(process)
+        return [(process.pid, process.returncode) for process in ended]
 
-    def are_running(self) -> bool:
-        """Return whether any of them runs."""
-        return bool(self.pids)
-
-    def stop(self) -> None:
-        """End those that run, and wait for their end."""
-        for process in self._running:
-            process.terminate()
-        for process in self._running:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            self._close(process)
+        until = time.monotonic() + self._patience
+        for process in self._processes:
             try:
-                process.wait(_END_SECONDS)
+                process.wait(max(_POLL_SECONDS, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._running.clear()
+
+    @staticmethod
+    def _close(process: subprocess.Popen[bytes]) -> None:
+        if process.stdin is not None:
+            process.stdin.close()

@@ -18,7 +18,7 @@ class RunOptions:
 
     `day` fills `{date}` in input names. `until` has a time zone. `resume` keeps the run's `max_failures` and
     `max_invalid` unless given again. `resync` is for `run` only. A `metrics_file` that would overwrite a file of the
-    user is refused; the caller writes it. `processes` stage the inputs, with a ledger on a server.
+    user is refused; the caller writes it. `processes` send, this one included; None: as many as the job says.
     """
 
     day: date | None = None
@@ -30,7 +30,7 @@ class RunOptions:
     outcome_format: OutcomeFormat = OutcomeFormat.CSV
     resync: bool = False
     metrics_file: Path | None = None
-    processes: int = 1
+    processes: int | None = None
 
     @property
     def kept(self) -> Mapping[str, str]:

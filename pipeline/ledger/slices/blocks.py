@@ -17,7 +17,7 @@ import pyarrow as pa
 from pipeline.language import t
 from pipeline.ledger.records import ROW_BITS, RunRecord
 from pipeline.ledger.slices import table
-from pipeline.ledger.slices.table import Place
+from pipeline.ledger.slices.table import SlicePlace
 from pipeline.ledger.staging.duplicates.find import AGREEMENT, BALANCE, PART, TASK, Duplicates, Notes
 from pipeline.ledger.staging.duplicates.rulings import Rulings
 from pipeline.ledger.staging.staged_chunk import ROW, RowDecision, StagedChunk, Variant
@@ -77,7 +77,7 @@ def chunk_of(data: bytes, run_no: int, *, moved: int, source: int) -> StagedChun
     return chunk
 
 
-def load_chunk(connection: Connection, run: RunRecord, place: Place, block_no: int) -> StagedChunk:
+def load_chunk(connection: Connection, run: RunRecord, place: SlicePlace, block_no: int) -> StagedChunk:
     """Return a chunk of a slice, with its rows numbered as in the run and in the file."""
     data = table.read_chunk(connection, run, place, block_no)
     return chunk_of(data, run.run_no, moved=place.rows, source=place.rows_of_file)

@@ -8,20 +8,20 @@ from pipeline.ledger.database import Database
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.slices import table
 from pipeline.ledger.slices.blocks import findings_as_bytes, load_chunk, notes_of
-from pipeline.ledger.slices.table import Place, SliceRecord
+from pipeline.ledger.slices.table import SlicePlace, SliceRecord
 from pipeline.ledger.staging.duplicates.find import Duplicates
 from pipeline.ledger.staging.staged_chunk import StagedChunk
 from pipeline.ledger.staging.staging import Staging
 from pipeline.ledger.store.port import Connection
 
 
-def places_of(slices: Sequence[SliceRecord]) -> Iterator[tuple[SliceRecord, Place]]:
+def places_of(slices: Sequence[SliceRecord]) -> Iterator[tuple[SliceRecord, SlicePlace]]:
     """Yield staged slices with their places in the run."""
     rows = rows_of_file = file_no = dues = 0
     for each in slices:
         if each.file_no != file_no:
             file_no, rows_of_file = each.file_no, 0
-        yield each, Place(each.slice_no, each.fence, each.blocks, rows, rows_of_file, dues)
+        yield each, SlicePlace(each.slice_no, each.fence, each.blocks, rows, rows_of_file, dues)
         rows += each.rows
         rows_of_file += each.rows
         dues += each.parts

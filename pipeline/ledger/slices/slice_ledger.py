@@ -13,7 +13,7 @@ from pipeline.ledger.records import Rekey, RunRecord, StagedCounts, position
 from pipeline.ledger.slices import table
 from pipeline.ledger.slices.blocks import chunk_as_bytes, findings_of, load_chunk, notes_as_bytes
 from pipeline.ledger.slices.counts import counts_as_json
-from pipeline.ledger.slices.table import Place, SliceResult, TakenSlice
+from pipeline.ledger.slices.table import SlicePlace, SliceResult, TakenSlice
 from pipeline.ledger.staging.decide import decide_and_write
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staging import ChunkStager, Findings
@@ -88,7 +88,7 @@ class SliceLedger:
         if not self._write(lambda c: table.finish(c, self.run, self.taken, result)):
             raise self._taken_over()
 
-    def write_rows(self, place: Place, rekey: Rekey, tick: Callable[[], None]) -> None:
+    def write_rows(self, place: SlicePlace, rekey: Rekey, tick: Callable[[], None]) -> None:
         """
         Decide on the rows of the slice, with what was found among all rows of the run, and write them.
 

@@ -102,7 +102,7 @@ class SliceState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SlicePlace:
     """
     The place of a staged slice in its run.
 
@@ -130,7 +130,7 @@ class TakenSlice:
     file_no: int
     fence: int
     cut: Mapping[str, Any] = field(repr=False)
-    place: Place | None = None
+    place: SlicePlace | None = None
     findings: bytes = field(default=b"", repr=False)
 
 
@@ -202,7 +202,12 @@ def take(connection: Connection, run: RunRecord, slice_no: int, owner: str, seco
         return None
     file_no, fence, cut, place, findings = line
     return TakenSlice(
-        slice_no, file_no, fence, orjson.loads(cut), Place(**orjson.loads(place)) if place else None, findings or b""
+        slice_no,
+        file_no,
+        fence,
+        orjson.loads(cut),
+        SlicePlace(**orjson.loads(place)) if place else None,
+        findings or b"",
     )
 
 
@@ -248,13 +253,13 @@ def has_all_blocks(connection: Connection, run: RunRecord, staged: SliceRecord) 
     return bool(found[0] == staged.blocks)
 
 
-def read_notes(connection: Connection, run: RunRecord, staged: Place, block_no: int) -> tuple[int, bytes]:
+def read_notes(connection: Connection, run: RunRecord, staged: SlicePlace, block_no: int) -> tuple[int, bytes]:
     """Return the number of rows of a block, and its notes. Raises LedgerError if the server has lost it."""
     rows, notes = _block(connection.execute(_NOTES, (run.run_no, staged.slice_no, staged.fence, block_no)))
     return int(rows), bytes(notes)
 
 
-def set_findings(connection: Connection, run: RunRecord, place: Place, findings: bytes) -> None:
+def set_findings(connection: Connection, run: RunRecord, place: SlicePlace, findings: bytes) -> None:
     """Have the rows of a staged slice written, with what was found among all rows of the run."""
     values = (_json(asdict(place)), findings, run.run_no, place.slice_no, place.fence)
     connection.execute(_SET_FINDINGS, values)
@@ -265,7 +270,7 @@ def end(connection: Connection, run: RunRecord, taken: TakenSlice, counts: str) 
     return connection.execute(_END, (counts, *_own(run, taken))).rowcount == 1
 
 
-def read_chunk(connection: Connection, run: RunRecord, staged: Place, block_no: int) -> bytes:
+def read_chunk(connection: Connection, run: RunRecord, staged: SlicePlace, block_no: int) -> bytes:
     """Return the chunk of a block. Raises LedgerError if the server has lost it."""
     (chunk,) = _block(connection.execute(_CHUNK, (run.run_no, staged.slice_no, staged.fence, block_no)))
     return bytes(chunk)
