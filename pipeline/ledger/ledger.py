@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 # Pause between transactions of a long operation, so that other processes can write. Seconds.
 _PAUSE_SECONDS = 0.05
+# How many times as long as that of a job the lease of a slice lasts: nothing renews it while a workbook is opened.
+_SLICE_LEASES = 4
 
 
 class Ledger:
@@ -296,7 +298,7 @@ class Ledger:
         """Take a slice of a run; None if another process has it, or if it is staged or gone."""
         from pipeline.ledger.slices.slice_ledger import SliceLedger  # noqa: PLC0415 - imports numpy and Arrow
 
-        seconds = self._lease_seconds
+        seconds = _SLICE_LEASES * self._lease_seconds
         with self._file.clear_errors():
             taken = slice_table.take(self._file.writer, run, slice_no, str(self._owner), seconds)
         if taken is None:

@@ -28,13 +28,14 @@ from pipeline.errors import SourceError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import LeaseOwner, this_process
 from pipeline.map import retarget
+from pipeline.model import RowLimit
 from pipeline.read import CutSizes
 from pipeline.read.files.bounds import Bounds
 from pipeline.run.events import RunEvents
 from pipeline.run.ports import SliceWorkers
 from pipeline.settings import Config
 from pipeline.simulator import client_config, write_client_keys
-from tests.acceptance.workspace import JOBS, balance, order, refund, state, task, toml
+from tests.acceptance.workspace import JOBS, Tables, balance, order, refund, state, task, toml
 from tests.guards.spending import SequentialEngine
 from tests.postgresql import fixtures
 from tests.postgresql.server import PostgresServer
@@ -100,10 +101,10 @@ class OneDies(LocalWorkers):
 class Scene:
     """A config with four jobs, whose ledger is a database of its own."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, tables: Tables = JOBS) -> None:
         folder.mkdir()
         write_client_keys(folder / "keys")
-        text = f'[ledger]\nurl = "{url}"\n{client_config("http://127.0.0.1:9")}\n{toml(JOBS)}'
+        text = f'[ledger]\nurl = "{url}"\n{client_config("http://127.0.0.1:9")}\n{toml(tables)}'
         (folder / "backfill.toml").write_text(text, encoding="utf-8")
         self.folder, self.url, self.clock = folder, url, SystemClock()
         self.config = open_config(folder / "backfill.toml", {}, self.clock)
@@ -114,7 +115,13 @@ class Scene:
             yield ledger
 
     def run(
-        self, job: str, inputs: Sequence[Path], *, workers: SliceWorkers | None = None, sends: bool = False
+        self,
+        job: str,
+        inputs: Sequence[Path],
+        *,
+        workers: SliceWorkers | None = None,
+        sends: bool = False,
+        max_invalid: RowLimit | None = None,
     ) -> list[Row]:
         """Run a job; return the outcomes. With `workers` the inputs are staged in slices."""
         system = replace(
@@ -129,7 +136,9 @@ class Scene:
                 self.config, ledger, system, RunEvents(), chunk_rows=2, cut_sizes=SIZES,
                 workers_of=lambda _config, _processes: cast("SliceWorkers", workers),
             )  # fmt: skip
-            files = runner.run(job, list(map(str, inputs)), RunOptions(processes=2 if workers else 1))
+            files = runner.run(
+                job, list(map(str, inputs)), RunOptions(processes=2 if workers else 1, max_invalid=max_invalid)
+            )
         with (files.folder / "outcome.csv").open(encoding="utf-8", newline="") as outcomes:
             return [{name: row[name] for name in row if name not in _IGNORED} for row in csv.DictReader(outcomes)]
 
@@ -228,6 +237,20 @@ def test_a_process_that_is_killed_loses_nothing(postgres: PostgresServer, tmp_pa
     assert several.run("orders", files, workers=workers) == one.run("orders", files)
     assert several.tables() == one.tables()
     assert workers.killed
+
+
+def test_a_wrong_batch_and_a_filter_are_those_of_one_process(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Rows that the filter excludes, and a batch that is wrong as a whole, have the same outcomes."""
+    rows = [order(n, kind="ok" if n % 3 else "no", trade_amount="x" if n == 7 else "1.00") for n in range(12)]
+    files = [write(tmp_path / f"{n}.csv", rows[4 * n : 4 * n + 4]) for n in range(3)]
+    tables = {**JOBS, "jobs.orders.filter": {"kind": ["ok"]}}
+    one, several = (Scene(tmp_path / name, postgres.database(), tables) for name in ("one", "several"))
+    workers = Workers(several.config, several.ledger, random.Random(2))
+    found = several.run("orders", files, workers=workers, max_invalid=RowLimit(0))
+
+    assert found == one.run("orders", files, max_invalid=RowLimit(0))
+    assert Counter(row["code"] for row in found) == {"too_many_invalid": 7, "filtered": 4, "field_invalid": 1}
+    assert several.tables() == one.tables()
 
 
 def test_an_input_that_changes_is_noticed(postgres: PostgresServer, tmp_path: Path) -> None:
