@@ -5,6 +5,7 @@ A process of this machine runs `python -m pipeline.assemble.slicing CONFIG RUN`,
 standard input. If a slice fails, it ends itself: the driver then does what is left, and shows the error.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -31,11 +32,14 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.slices.slice_ledger import SliceLedger
+from pipeline.ledger.slices.table import OpenSlice
 from pipeline.map import MappingRules, UsedColumns, rekey, retarget
 from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_unchanged
 from pipeline.run.ports import SliceWorkers
 from pipeline.run.slices import SliceDriver, stage_rows
 from pipeline.settings import Config, Job
+
+_log = logging.getLogger("backfill")
 
 # Pause of a process that finds no slice. Seconds.
 _LOOK_SECONDS = 0.05
@@ -55,6 +59,12 @@ def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
     """
     with _opened(config_path) as (config, ledger):
         return stage_slice(config, ledger, ledger.find(run_id), slice_no)
+
+
+def stage_any(config: Config, ledger: Ledger, is_wanted: Callable[[OpenSlice], bool]) -> bool:
+    """Stage one slice, or write its rows: the first wanted one that no process has. Return whether there was one."""
+    wanted = (each for each in ledger.open_slices() if is_wanted(each))
+    return any(stage_slice(config, ledger, ledger.find(each.run_id), each.slice_no) for each in wanted)
 
 
 def stage_slice(
@@ -124,6 +134,36 @@ def _file_of(run: RunRecord, cut: Mapping[str, Any]) -> SourceFile:
 
 def _settings_digest(config: Config, job: Job) -> str:
     return sha256(orjson.dumps(settings_of(config, job.name), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class SliceWork:
+    """
+    Slices as the work of a worker: `do_next` stages one, or writes its rows.
+
+    `is_wanted` says which runs the worker is for. A slice that fails here is left to others from then on.
+    """
+
+    def __init__(self, config: Config, ledger: Ledger, is_wanted: Callable[[OpenSlice], bool]) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._is_wanted = is_wanted
+        self._failed: set[OpenSlice] = set()
+
+    def do_next(self) -> bool:
+        """Stage the first wanted slice that no process has, or write its rows; return whether there was one."""
+        for each in self._ledger.open_slices():
+            if each in self._failed or not self._is_wanted(each):
+                continue
+            try:
+                if stage_slice(self._config, self._ledger, self._ledger.find(each.run_id), each.slice_no):
+                    return True
+            except (SettingsError, SourceError, LedgerError) as exc:
+                self._failed.add(each)
+                _log.warning(
+                    t("can't read slice {slice_no} of run {run_id}, which is left to other processes: {reason}",
+                      slice_no=each.slice_no, run_id=each.run_id, reason=exc)
+                )  # fmt: skip
+        return False
 
 
 def slice_driver(
@@ -202,10 +242,8 @@ def main(config_path: str, run_id: str) -> None:
     collect_rarely()
     clock = SystemClock()
     with _opened(config_path) as (config, ledger):
-        run = ledger.find(run_id)
         while True:
-            open_now = [each.slice_no for each in ledger.open_slices() if each.run_id == run_id]
-            if not any(stage_slice(config, ledger, run, slice_no) for slice_no in open_now):
+            if not stage_any(config, ledger, lambda each: each.run_id == run_id):
                 clock.sleep(_LOOK_SECONDS)
 
 
