@@ -165,7 +165,7 @@ def _balances(chunk: StagedChunk, due: ArrowRows) -> EntryTable:
     entries["row_no"] = _row_nos(chunk, due)
     entries["points"] = due.numbers("points")
     # 0 means nobody.
-    entries["openid"] = np.maximum(hashes(due.column("openid"))[:, 0], 1)
+    entries["openid"] = np.maximum(hashes(due.column("openid").fill_null(""))[:, 0], 1)
     entries["is_derived"] = is_derived
     return entries
 
