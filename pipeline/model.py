@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -362,10 +362,24 @@ class Opened:
     note: str = ""
 
 
+# A copy of a hash that has read nothing takes half of the time of a new one.
+_NOTHING_READ = hashlib.blake2b(digest_size=16)
+
+
 def digest(*parts: str | bytes) -> bytes:
     """Return a 16-byte digest of the parts, so that ids can be compared without being stored."""
-    state = hashlib.blake2b(digest_size=16)
+    state = _NOTHING_READ.copy()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         state.update(len(data).to_bytes(4, "big") + data)
     return state.digest()
+
+
+def joined_hashes(messages: Iterable[bytes]) -> bytes:
+    """Return the BLAKE2b hash of each message, 16 bytes each, one after another."""
+    hashes, copy = [], _NOTHING_READ.copy
+    for message in messages:
+        state = copy()
+        state.update(message)
+        hashes.append(state.digest())
+    return b"".join(hashes)

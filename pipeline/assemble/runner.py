@@ -1,9 +1,10 @@
 """Runs of a config's jobs: `run`, `resume` and `rerun`, each as stage, deliver, conclude."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from pipeline.assemble.parts.ledgers import open_the_ledger
 from pipeline.assemble.parts.new_run import RunInputs, inputs_of, job_of, new_run, opener_of, others_of, rules_of
 from pipeline.assemble.parts.platform import merchant_of
 from pipeline.assemble.parts.run_options import RowLimits, RunOptions
@@ -15,18 +16,22 @@ from pipeline.assemble.reports.protected_files import ProtectedFiles
 from pipeline.assemble.reports.reporting import RunReport, report_folder
 from pipeline.assemble.reports.totals import row_reader
 from pipeline.assemble.saved_plans import check_settings, inputs_of_plan, options_of
+from pipeline.assemble.slicing import LocalWorkers, slice_driver
 from pipeline.errors import SettingsError, SourceError
 from pipeline.language import later, t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
+from pipeline.map import MappingRules
 from pipeline.model import Status
-from pipeline.read import CHUNK_ROWS, SourceFile, sha256_of
+from pipeline.read import CHUNK_ROWS, DEFAULT_CUT_SIZES, CutSizes, SourceFile, sha256_of
 from pipeline.report import ReportFiles, report_names
 from pipeline.run.events import RunEvents
+from pipeline.run.ports import SliceWorkers
 from pipeline.run.run import Run
 from pipeline.run.saved_plan import PlannedRequests, SavedPlan
+from pipeline.run.slices import SliceDriver
 from pipeline.run.stage import Stager
 from pipeline.settings import Config, Job
 from pipeline.write.brakes.failure_streaks import FailureStreaks
@@ -45,7 +50,8 @@ class Runner:
     Runs the jobs of a config over one ledger.
 
     Each method may raise SettingsError, SourceError or LedgerError before the first request, and RunHeld if another run
-    of the job is active. Inputs are read in chunks of `chunk_rows` rows.
+    of the job is active. Inputs are read in chunks of `chunk_rows` rows. Where several processes stage the inputs,
+    `workers_of` returns those of this machine, and `cut_sizes` says how large slices are.
     """
 
     config: Config
@@ -53,6 +59,8 @@ class Runner:
     system: System
     events: RunEvents
     chunk_rows: int = CHUNK_ROWS
+    workers_of: Callable[[Config, int], SliceWorkers] = LocalWorkers
+    cut_sizes: CutSizes = DEFAULT_CUT_SIZES
 
     def run(self, name: str, inputs: Sequence[str], options: RunOptions) -> ReportFiles:
         """Run a job over its inputs, or over the given ones."""
@@ -141,6 +149,7 @@ class Runner:
         now = clock.now()
         control = RunControl(clock, until=options.until)
         folder = options.report or report_folder(self.config, ledger.run)
+        processes = options.processes or job.processes
         try:
             limits, rules = RowLimits.of(ledger.run.options, job), rules_of(job, account, now, ledger.salt)
             return Run(
@@ -155,8 +164,9 @@ class Runner:
                     others=others_of(job, now),
                     events=self.events,
                     planned=PlannedRequests.from_options(ledger.run.options),
+                    slices=self._slices(ledger, rules, processes),
                 ),
-                sender=self._sender(ledger, job, control, options.processes or job.processes),
+                sender=self._sender(ledger, job, control, processes),
                 control=control,
                 report=RunReport(self.ledger, folder, options.outcome_format, row_reader(self.config), job),
                 clock=clock,
@@ -182,6 +192,21 @@ class Runner:
             run=ledger,
             clock=system.clock,
             helpers=partial(system.helpers, self.config.path.absolute(), ledger.run.run_id, processes - 1),
+        )
+
+    def _slices(self, ledger: RunLedger, rules: MappingRules, processes: int) -> SliceDriver | None:
+        """Return the driver of slices, if several processes stage the inputs; a ledger in a file has one writer."""
+        if processes == 1 or self.config.ledger_server is None:
+            return None
+        return slice_driver(
+            self.config,
+            lambda: open_the_ledger(self.config, self.system.clock, open_ledger=self.system.open_ledger),
+            ledger,
+            rules,
+            clock=self.system.clock,
+            workers=self.workers_of(self.config, processes),
+            chunk_rows=self.chunk_rows,
+            sizes=self.cut_sizes,
         )
 
     def _unchanged_inputs(self, record: RunRecord) -> Sequence[SourceFile]:

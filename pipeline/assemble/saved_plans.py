@@ -47,7 +47,7 @@ def saved_plan(config: Config, name: str, made: Plan, inputs: RunInputs, options
         base=None if is_own else str(inputs.base),
         limit=options.limit,
         max_invalid=None if options.max_invalid is None else str(options.max_invalid),
-        settings=_settings_of(config, name),
+        settings=settings_of(config, name),
         requests=PlannedRequests(
             tuple((each.name, each.sha256) for each in made.inputs), made.to_send, made.requests_sha256
         ),
@@ -93,7 +93,7 @@ def _refusal(path: Path, fault: str) -> SettingsError:
 
 def check_settings(plan: SavedPlan, config: Config) -> None:
     """Raise SettingsError if the config says something else about the job than when the plan was saved."""
-    changed = plan.changed_settings(_settings_of(config, plan.job))
+    changed = plan.changed_settings(settings_of(config, plan.job))
     if changed:
         raise SettingsError(
             [
@@ -122,7 +122,7 @@ def options_of(plan: SavedPlan, options: RunOptions) -> RunOptions:
     return replace(options, limit=plan.limit, max_invalid=options.max_invalid or max_invalid)
 
 
-def _settings_of(config: Config, name: str) -> Mapping[str, str]:
+def settings_of(config: Config, name: str) -> Mapping[str, str]:
     """
     Return a digest of each setting of a job, and of the merchant and address that it sends to.
 

@@ -12,14 +12,14 @@ Read in this order:
    `database`: the file or the server behind it.
 3. `run_ledger`: `RunLedger`, the ledger as one run uses it: stage, deliver, conclude.
 4. `dry_run`: `DryRun`, the same staging for `plan`; it writes nothing. `copying`: moves a ledger to another place.
-5. `staging`: from mapped chunks to rows and dues.
+5. `staging`: from mapped chunks to rows and dues. `slices`: the same by several processes.
 6. `delivering`: from dues to lanes, intents and settled outcomes.
 7. `rules`: may this be sent now? Staging and delivering both ask them.
 8. `history`: runs, inputs, outcomes and origins; pruning.
 9. `store`: the database: connections, transactions, lease, marks, schema.
 
-Imports: `ledger`, `run_ledger` and `copying` import all rooms here; `staging` imports `history`, `rules` and `store`;
-`delivering` imports `database`, `history`, `rules` and `store`; `history` imports `rules` and `store`; `rules` imports
-`store`. All may import `records`, `batch_sizes`, `pipeline.tables`, `pipeline.model`, `pipeline.errors` and
-`pipeline.clock`.
+Imports: `ledger`, `run_ledger` and `copying` import all rooms here; `slices` imports `staging` and what that may;
+`staging` imports `history`, `rules` and `store`; `delivering` imports `database`, `history`, `rules` and `store`;
+`history` imports `rules` and `store`; `rules` imports `store`. All may import `records`, `batch_sizes`,
+`pipeline.tables`, `pipeline.model`, `pipeline.errors` and `pipeline.clock`.
 """

@@ -87,6 +87,14 @@ class Database(Protocol):
         """Return the transactions of a run, which need its lease; without one, those that concern the whole ledger."""
         ...
 
+    def write_beside_others(self, write: Callable[[Connection], T], /) -> T:
+        """
+        Run `write` in a transaction that locks nothing but the lines that it writes; return its result.
+
+        It is not run again if a server goes away: then nothing is known of it.
+        """
+        ...
+
     def now(self, connection: Connection) -> datetime:
         """Return the time by which leases end, in UTC: that of the server, if there is one."""
         ...
@@ -186,6 +194,10 @@ class SqliteFile:
         if not isinstance(lease, Lease):
             return FileTransactions(self.writer, begin=self._lock.begin)
         return FileTransactions(self.writer, lease.check, begin=self._lock.begin)
+
+    def write_beside_others(self, write: Callable[[Connection], T], /) -> T:
+        """Run `write` in a transaction. The file has one writer."""
+        return self.transactions().run(write)
 
     def now(self, connection: Connection) -> datetime:  # noqa: ARG002
         """Return the time of this machine."""

@@ -22,7 +22,7 @@ from pipeline.ledger.staging.changes import ExportComparison, ExportDifferences
 from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, numbers
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
-from pipeline.ledger.staging.staging import Staging
+from pipeline.ledger.staging.staging import LocalStaging
 from pipeline.ledger.store import generations
 from pipeline.ledger.store.lease import is_dead, this_process
 from pipeline.ledger.store.port import Connection, Server
@@ -94,7 +94,7 @@ class DryRun:
                 raise
         self.salt = generation.salt
         self._look = look
-        self._staging: Staging | None = None
+        self._staging: LocalStaging | None = None
         self._folder = folder
         self._lanes = Partitions(_LANE, "lane", folder)
         self._last = runs.last_completed(self._connection, new.job) if compares else None
@@ -129,7 +129,7 @@ class DryRun:
     def stage(self, file_no: int, first_row_no: int, mapped: MappedChunk, retarget: Retarget) -> int:
         """Stage a chunk of rows; return how many of them are invalid."""
         if self._staging is None:
-            self._staging = Staging(self._run, self._folder, retarget, keeps_cells=False)
+            self._staging = LocalStaging(self._run, self._folder, retarget, keeps_cells=False)
         with clear_errors_of(self._place):
             return self._staging.add(self._connection, file_no, first_row_no, mapped)
 
@@ -146,7 +146,7 @@ class DryRun:
             self.result.differences = self._compare(self._last, self._comparison)
         check(self.result.counts)
 
-    def _decide(self, staging: Staging, rekey: Rekey, others: OtherSenders | None) -> None:
+    def _decide(self, staging: LocalStaging, rekey: Rekey, others: OtherSenders | None) -> None:
         is_gone = partial(is_dead, here=this_process())
         with clear_errors_of(self._place):
             findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone, others=others)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
@@ -19,6 +19,9 @@ from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.history.totals import ReadRow, Wanted
 from pipeline.ledger.records import InputRecord, NewRun, RunEnding, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger, chosen_rows
+from pipeline.ledger.slices import table as slice_table
+from pipeline.ledger.slices.table import OpenSlice
+from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
 from pipeline.ledger.store.database import (
@@ -35,10 +38,15 @@ from pipeline.tables.agreement_totals import OpenAgreements, StatusTotals
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 from pipeline.tables.row_mark import RowMark
 
+if TYPE_CHECKING:
+    from pipeline.ledger.slices.slice_ledger import SliceLedger
+
 T = TypeVar("T")
 
 # Pause between transactions of a long operation, so that other processes can write. Seconds.
 _PAUSE_SECONDS = 0.05
+# How many times as long as that of a job the lease of a slice lasts: nothing renews it while a workbook is opened.
+_SLICE_LEASES = 4
 
 
 class Ledger:
@@ -283,6 +291,23 @@ class Ledger:
             resumed.leave()
             raise
         return resumed
+
+    def open_slices(self) -> list[OpenSlice]:
+        """Return the slices that no process has, of runs whose driver is alive, oldest runs first."""
+        if isinstance(self.place, Path):
+            return []
+        return self._file.read(lambda c: slice_table.open_slices(c, self._file.now(c).isoformat()))
+
+    def take_slice(self, run: RunRecord, slice_no: int, retarget: Retarget) -> "SliceLedger | None":
+        """Take a slice of a run; None if another process has it, or if it is staged or gone."""
+        from pipeline.ledger.slices.slice_ledger import SliceLedger  # noqa: PLC0415 - imports numpy and Arrow
+
+        seconds = _SLICE_LEASES * self._lease_seconds
+        with self._file.clear_errors():
+            taken = slice_table.take(self._file.writer, run, slice_no, str(self._owner), seconds)
+        if taken is None:
+            return None
+        return SliceLedger(self._file, self._clock, run, taken, retarget, seconds=seconds)
 
     def hold(self, run: RunRecord, merchant: str) -> RunLedger:
         """

@@ -34,6 +34,8 @@ from pipeline.ledger.records import (
     accept_any,
 )
 from pipeline.ledger.rules.admission import OtherSenders
+from pipeline.ledger.slices import table as slice_table
+from pipeline.ledger.slices.table import NewSlice, SliceRecord
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
@@ -47,10 +49,13 @@ from pipeline.model import LaneOrder
 # numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
     from pipeline.ledger.staging.staged_chunk import StagedChunk
-    from pipeline.ledger.staging.staging import Staging
+    from pipeline.ledger.staging.staging import Findings, LocalStaging, Staging
     from pipeline.tables.mapped_chunk import MappedChunk
 
 T = TypeVar("T")
+
+# Has the slices of a run written by any processes, and returns them once they are.
+WriteSlices = Callable[[], Sequence[SliceRecord]]
 
 _log = logging.getLogger("backfill")
 
@@ -99,7 +104,11 @@ class RunLedger(SendingLedger):
         self, file: Database, clock: Clock, run: RunRecord, job_lease: Lease, *, is_gone: IsGone, sizes: BatchSizes
     ) -> None:
         super().__init__(file, clock, run, job_lease, is_gone=is_gone, sizes=sizes)
+        self._fence = job_lease.fence
         self._staging: Staging | None = None
+        self._local: LocalStaging | None = None
+        self._is_cut = False
+        self._gathered: Sequence[SliceRecord] = ()
         self._file_names: dict[int, str] = {}
 
     @property
@@ -153,11 +162,11 @@ class RunLedger(SendingLedger):
 
         The others are decided on in `start_delivering`, when all inputs are read.
         """
-        from pipeline.ledger.staging.staging import Staging  # noqa: PLC0415 - see the top
+        from pipeline.ledger.staging.staging import LocalStaging  # noqa: PLC0415 - see the top
 
-        if self._staging is None:
-            self._staging = Staging(self.run, self._file.scratch, retarget)
-        staging = self._staging
+        if self._local is None:
+            self._staging = self._local = LocalStaging(self.run, self._file.scratch, retarget)
+        staging = self._local
         return self._file.read(lambda c: staging.add(c, file_no, first_row_no, mapped))
 
     def start_delivering(
@@ -165,12 +174,14 @@ class RunLedger(SendingLedger):
         rekey: Rekey,
         check: Callable[[StagedCounts], None] = accept_any,
         others: OtherSenders | None = None,
+        write_slices: WriteSlices | None = None,
     ) -> None:
         """
         Decide on all staged rows, write them with their dues, and begin to deliver.
 
         `rekey` puts another request key into a body. `check` gets the counts and may raise: then the run stays in
-        staging, and a resume stages it again. `others` are other senders of balances.
+        staging, and a resume stages it again. `others` are other senders of balances. `write_slices` has the gathered
+        slices written by other processes, and returns them then.
         """
         staging, counts = self._staging, StagedCounts()
         if staging is not None:
@@ -179,7 +190,9 @@ class RunLedger(SendingLedger):
             find = partial(staging.findings, heartbeat=self.heartbeat, is_gone=self._is_gone, others=others)
             findings = self._file.read(find)
             self.heartbeat()
-            for load in staging.loads():
+            if write_slices is not None:
+                self._have_written(findings, write_slices, counts)
+            for load in staging.loads() if write_slices is None else ():
                 decided = partial(decide.decide_and_write, run=self.run, findings=findings, rekey=rekey)
                 chunk = self._commit(partial(_with_chunk, load=load, write=decided))
                 chunk.count(counts, self._file_names[chunk.file_no])
@@ -189,14 +202,52 @@ class RunLedger(SendingLedger):
         def write(connection: Connection) -> None:
             origins.link_run(connection, self.run)
             runs.start_delivering(connection, self.run)
+            if self._is_cut:
+                inputs.forget_slices(connection, self.run.run_no)
 
         check(counts)
         self._commit_at_length(write)
 
+    def _have_written(self, findings: "Findings", write_slices: WriteSlices, counts: StagedCounts) -> None:
+        """Have the rows of all slices decided on and written by other processes; count them."""
+        from pipeline.ledger.slices.counts import add_counts  # noqa: PLC0415 - see the top
+        from pipeline.ledger.slices.gathering import write_findings  # noqa: PLC0415
+
+        self._commit(lambda c: write_findings(c, self.run, self._gathered, findings.duplicates))
+        for written in write_slices():
+            add_counts(counts, written.counts)
+
+    def cut(self, new: Sequence[NewSlice]) -> None:
+        """Write the slices of the run's inputs, for any process to stage. Only a ledger on a server can."""
+        self._commit(lambda c: slice_table.write_slices(c, self.run, new, self._fence))
+        self._is_cut = True
+
+    def slices(self) -> list[SliceRecord]:
+        """Return the slices of the run, in the order of its rows."""
+        return self._file.read(lambda c: slice_table.slices_of(c, self.run))
+
+    def free_slices_of_dead(self) -> None:
+        """Leave the slices of processes of this machine that have ended to others, before their leases end."""
+        self._commit(lambda c: slice_table.free_slices_of_dead(c, self.run, self._is_gone))
+
+    def stage_again(self, staged: Sequence[SliceRecord]) -> int:
+        """Have slices staged again whose result can't be used; return how many."""
+        from pipeline.ledger.slices.gathering import reopen_unusable  # noqa: PLC0415 - see the top
+
+        return self._commit(lambda c: reopen_unusable(c, self.run, staged))
+
+    def gather(self, staged: Sequence[SliceRecord]) -> None:
+        """Take the rows of staged slices as the rows of the run, instead of rows given to `stage`."""
+        from pipeline.ledger.slices.gathering import gather  # noqa: PLC0415 - see the top
+
+        self._forget_staging()
+        self._gathered = staged
+        self._staging = gather(self._file, self.run, self._file.scratch, staged, self.heartbeat)
+
     def _forget_staging(self) -> None:
         if self._staging is not None:
             self._staging.close()
-            self._staging = None
+            self._staging = self._local = None
 
     def reopen(self) -> None:
         """Make dues due again that the run left unsent, blocked or unfinished."""
@@ -336,6 +387,8 @@ class RunLedger(SendingLedger):
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
             self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))
 
+        if self._is_cut:
+            self._commit(lambda c: inputs.forget_slices(c, self.run.run_no))
         if self._file.has_senders and self._commit(self._end_sharing):
             # Others sent too, and their marks may be on other hosts.
             current = self._file.read(generations.current)

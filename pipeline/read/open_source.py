@@ -4,6 +4,7 @@ from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.model import CsvFormat, Int96
 from pipeline.read.csv.reader import CsvReader
+from pipeline.read.cuts import WHOLE, Cut
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.content import content_of_file
 from pipeline.read.files.name_hint import FileKind
@@ -31,25 +32,26 @@ def open_source(
     uses: ColumnUse = _EVERY_COLUMN,
     chunk_rows: int = CHUNK_ROWS,
     bounds: Bounds = _DEFAULT_BOUNDS,
+    cut: Cut = WHOLE,
 ) -> Source:
     """
     Open an input and read its header. The caller closes it, or reads it to its end.
 
-    `uses` says which columns the job uses. Raises `SourceError` if the file is damaged, not what its name says or
-    without a usable header; `SettingsError` if the CSV format is impossible.
+    `uses` says which columns the job uses; `cut` is the part of the file that is read. Raises `SourceError` if the file
+    is damaged, not what its name says or without a usable header; `SettingsError` if the CSV format is impossible.
     """
     _check_format(csv)
     content = content_of_file(file)
     reader: Reader
     match content.kind:
         case FileKind.PARQUET:
-            reader = ParquetReader(file, int96=int96, uses=uses, chunk_rows=chunk_rows)
+            reader = ParquetReader(file, int96=int96, uses=uses, chunk_rows=chunk_rows, groups=cut.groups)
         case FileKind.WORKBOOK:
             reader = WorkbookReader(file, sheet, csv, uses=uses, chunk_rows=chunk_rows)
         case FileKind.JSON_LINES:
             reader = JsonLinesReader(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
         case FileKind.CSV:
-            reader = CsvReader(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
+            reader = CsvReader(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds, part=cut.part)
     return Source(file, reader)
 
 

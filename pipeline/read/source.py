@@ -86,6 +86,11 @@ class Source:
         self.columns = self._fixed.columns if self._fixed else self._columns
 
     @property
+    def is_of_fixed_rows(self) -> bool:
+        """Whether it is a `rows_to_fix` file."""
+        return self._fixed is not None
+
+    @property
     def encoding(self) -> str | None:
         """The encoding of the text, final once the end was read; None for formats with their own."""
         return self._reader.encoding

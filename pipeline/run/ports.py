@@ -28,6 +28,22 @@ class Engine(Protocol):
         ...
 
 
+class SliceWorkers(Protocol):
+    """Processes of this machine that stage the slices of a run."""
+
+    def start(self, run_id: str) -> None:
+        """Start them. Each ends if a slice fails."""
+        ...
+
+    def are_running(self) -> bool:
+        """Return whether any of them runs."""
+        ...
+
+    def stop(self) -> None:
+        """End those that run."""
+        ...
+
+
 class FileStager(Protocol):
     """Reads, maps and stages rows; see `Stager`."""
 

@@ -2,19 +2,23 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+from pipeline.errors import SourceError
 from pipeline.language import t
 from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.records import InputRecord, StagedCounts
 from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.slices.table import NewSlice, SliceRecord
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
-from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
+from pipeline.model import DEFAULT_MAX_INVALID, Api, RowLimit, Status
 from pipeline.read import Chunk, Source, SourceFile, sha256_of, verify_unchanged
 from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.fixes import Fixes
 from pipeline.run.saved_plan import PlannedRequests
+from pipeline.run.slices import SliceDriver, first_of_each_file
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 
@@ -29,7 +33,8 @@ class Stager:
     Raises SourceError if an input is damaged, lacks a column or changes meanwhile, and Drained if more rows are invalid
     than `max_invalid` allows. The run then stays unstaged. `others` are other senders of the balances.
     `planned` are the requests of a saved plan: SettingsError is raised if the run would send others.
-    `look` is called with the name of the file and each chunk of it.
+    `look` is called with the name of the file and each chunk of it. With `slices` several processes stage the inputs,
+    unless the rows are limited or fixed.
     """
 
     ledger: RunLedger | DryRun
@@ -42,28 +47,49 @@ class Stager:
     events: RunEvents = field(default_factory=RunEvents)
     look: Callable[[str, Chunk], None] = lambda _name, _chunk: None
     planned: PlannedRequests | None = None
+    slices: SliceDriver | None = None
 
     def __post_init__(self) -> None:
         self._rows = 0
         self._invalid = 0
         self._filtered = 0
         self._inputs: dict[int, InputRecord] = {}
+        self._has_fixed_rows = False
 
     def stage(self, files: Sequence[SourceFile]) -> int:
         """Stage all rows of all files, and start delivering; return the number of rows that pass the job's filter."""
         self.ledger.unstage()
-        for file in files:
-            self._check_header(file)
+        for file_no, file in enumerate(files, 1):
+            self._check_header(file_no, file)
+        if self.slices is not None and self.limit is None and not self._has_fixed_rows:
+            cut = self.slices.cut(files)
+            # A single slice is staged sooner by the process that runs already.
+            if len(cut) > 1:
+                with self.slices as driver:
+                    self._stage_slices(driver, cut)
+                    return self._decide(files, driver)
         for file_no, file in enumerate(files, 1):
             self._check_running()
             self._stage_file(file_no, file)
+        return self._decide(files)
+
+    def _decide(self, files: Sequence[SourceFile], driver: SliceDriver | None = None) -> int:
+        """Decide on all rows, by the processes of a driver where that is possible, and start delivering."""
         for file in files:
             verify_unchanged(file)
         if self.planned is not None:
             self.planned.check_inputs(self._inputs.values())
         self.events.phase(ProgressPhase.DECIDING)
-        self.ledger.start_delivering(lambda body, key: rekey(body, self.rules.api, key), self._check, self.others)
+        # Balances and states depend on other jobs, and a plan on the order of all bodies: one process writes these.
+        is_spread = driver is not None and self.rules.api is Api.CUMULATION and self.planned is None
+        writing = {"write_slices": partial(driver.write, self._beat)} if driver and is_spread else {}
+        self.ledger.start_delivering(
+            lambda body, key: rekey(body, self.rules.api, key), self._check, self.others, **writing
+        )
         return self._rows - self._filtered
+
+    def _beat(self, _slices: Sequence[SliceRecord]) -> None:
+        self.ledger.heartbeat()
 
     def _check(self, decided: StagedCounts) -> None:
         """Raise SettingsError for other requests than planned, Drained for too many invalid rows; nothing is sent."""
@@ -83,9 +109,45 @@ class Stager:
         if self._rows:
             self.control.check_running()
 
-    def _check_header(self, file: SourceFile) -> None:
+    def _check_header(self, file_no: int, file: SourceFile) -> None:
         with self.open_input(file) as source:
             check_columns(self.rules, source.columns, file.name)
+            self._has_fixed_rows = self._has_fixed_rows or source.is_of_fixed_rows
+            self._inputs[file_no] = _input_record(file_no, file, source, 0, "")
+
+    def _stage_slices(self, driver: SliceDriver, cut: Sequence[NewSlice]) -> None:
+        for source in self._inputs.values():
+            self.ledger.add_input(source)
+        try:
+            staged = driver.stage(cut, self._look_at_slices)
+        except (Drained, SourceError):
+            self._take_slices(driver, first_of_each_file(driver.ledger.slices()))
+            raise
+        self._take_slices(driver, staged)
+
+    def _look_at_slices(self, slices: Sequence[SliceRecord]) -> None:
+        """Count what is staged by now; raise Drained if the run is drained."""
+        rows, invalid = sum(each.rows for each in slices), sum(each.invalid for each in slices)
+        self._rows = max(self._rows, rows)
+        if invalid > self._invalid:
+            self.control.count(Status.INVALID, invalid - self._invalid)
+            self._invalid = invalid
+        self.ledger.heartbeat()
+        self.events.staged(self._rows)
+        self._check_running()
+
+    def _take_slices(self, driver: SliceDriver, staged: Sequence[SliceRecord]) -> None:
+        """Take the rows of staged slices as those of the run."""
+        driver.ledger.gather(staged)
+        self._rows = sum(each.rows for each in staged)
+        self._filtered = sum(each.filtered for each in staged)
+        for file_no, source in self._inputs.items():
+            of_file = [each for each in staged if each.file_no == file_no]
+            if of_file:
+                sha256 = next((each.sha256 for each in of_file if each.sha256), "")
+                rows, encoding = sum(each.rows for each in of_file), of_file[-1].encoding
+                self._inputs[file_no] = replace(source, rows=rows, sha256=sha256, encoding=encoding)
+                self.ledger.add_input(self._inputs[file_no])
 
     def _stage_file(self, file_no: int, file: SourceFile) -> None:
         before = self._rows
@@ -104,16 +166,7 @@ class Stager:
         _log.debug(t("read {file}: {rows} rows", file=file.name, rows=self._rows - before), extra=facts)
 
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
-        self._inputs[file_no] = InputRecord(
-            file_no=file_no,
-            name=file.name,
-            location=file.path,
-            columns=source.columns,
-            rows=rows,
-            sha256=sha256,
-            encoding=source.encoding,
-            delimiter=source.delimiter,
-        )
+        self._inputs[file_no] = _input_record(file_no, file, source, rows, sha256)
         self.ledger.add_input(self._inputs[file_no])
 
     def _stage_rows(self, file_no: int, name: str, source: Source) -> None:
@@ -136,3 +189,16 @@ class Stager:
             if self._rows == self.limit:
                 break
         fixes.log_unknown(name)
+
+
+def _input_record(file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> InputRecord:
+    return InputRecord(
+        file_no=file_no,
+        name=file.name,
+        location=file.path,
+        columns=source.columns,
+        rows=rows,
+        sha256=sha256,
+        encoding=source.encoding,
+        delimiter=source.delimiter,
+    )

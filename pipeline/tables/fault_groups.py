@@ -116,6 +116,15 @@ class FaultGroups:
         else:
             self._rows_of_others += rows
 
+    def add_others(self, rows: int) -> None:
+        """Count rows with faults of other kinds."""
+        self._rows_of_others += rows
+
+    def all(self) -> GroupedFaults:
+        """Return all groups, the first one seen first."""
+        groups = tuple(FaultGroup(kind, rows, self._examples[kind]) for kind, rows in self._rows.items())
+        return GroupedFaults(groups, self._rows_of_others)
+
     def listed(self, limit: int = LISTED_GROUPS) -> GroupedFaults:
         """Return up to `limit` groups, most rows first; among equals the first one seen."""
         kinds = sorted(self._rows, key=lambda kind: -self._rows[kind])

@@ -24,7 +24,7 @@ from pipeline.ledger.staging.duplicates.find import AGREEMENT, BALANCE, PART, TA
 from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 from pipeline.ledger.staging.staged_chunk import staged_chunk
-from pipeline.ledger.staging.states import StagedStates
+from pipeline.ledger.staging.states import StagedStates, noted_states
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export
 from tests.ledger_runs.staged_rows import mapped_of, state
@@ -143,7 +143,7 @@ def test_states_of_one_object_take_no_more_memory(tmp_path: Path) -> None:
         now = runs.begin(connection, NEW, 1)
         with closing(StagedStates(now, tmp_path)) as staged:
             for first in range(1, rows + 1, chunk):
-                staged.note(replace(staged_rows, first_row_no=first), {})
+                staged.add(noted_states(replace(staged_rows, first_row_no=first), {}))
             rulings = Rulings(rows)
             with peak_of() as peak:
                 staged.decide(connection, rulings, lambda: None)

@@ -14,7 +14,7 @@ from pipeline.ledger.records import NewRun, RunRecord, position
 from pipeline.ledger.rules.objects import identity_of
 from pipeline.ledger.staging.duplicates.rulings import Rulings
 from pipeline.ledger.staging.staged_chunk import staged_chunk
-from pipeline.ledger.staging.states import StagedStates
+from pipeline.ledger.staging.states import StagedStates, noted_states
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export, ObjectState, digest
 from tests.ledger_runs.staged_rows import StagedRow, mapped_of, state
@@ -75,7 +75,7 @@ def decided(
     """Return the rulings on the rows, and their identities and times."""
     rulings, chunk = Rulings(len(rows)), staged_chunk(1, 1, mapped_of(rows, Api.STATE))
     with closing(StagedStates(now, folder, rows_at_once=rows_at_once)) as staged:
-        staged.note(chunk, {})
+        staged.add(noted_states(chunk, {}))
         staged.decide(connection, rulings, lambda: None)
         staged.apply(chunk)
     return np.asarray(rulings.of_row).tolist(), chunk.parts.values("identity"), chunk.parts.values("version")

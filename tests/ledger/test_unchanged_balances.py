@@ -14,7 +14,7 @@ from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun, RunRecord, position
 from pipeline.ledger.rules.admission import OtherSenders, is_overtaken, is_unchanged
 from pipeline.ledger.rules.cards import cards_of
-from pipeline.ledger.staging.staging import Staging
+from pipeline.ledger.staging.staging import LocalStaging
 from pipeline.ledger.staging.unchanged_balances import Sure, Unchanged
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.map import retarget
@@ -155,7 +155,7 @@ def run(number: int) -> NewRun:
 def judged_at_once(
     connection: sqlite3.Connection, now: RunRecord, export: Sequence[ExportBalance], others: OtherSenders | None
 ) -> Unchanged:
-    staging = Staging(now, NOWHERE, retarget)
+    staging = LocalStaging(now, NOWHERE, retarget)
     with closing(staging):
         staging.add(connection, 1, 1, mapped_of([staged_row(row) for row in export], Api.POINTS))
         found = staging.findings(connection, lambda: None, is_gone=lambda _: False, others=others).unchanged

@@ -17,7 +17,7 @@ from pipeline.ledger.records import NewRun, RunRecord
 from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.map import MappingRules, UsedColumns
 from pipeline.model import Api
-from pipeline.read import CHUNK_ROWS, FoundInputs, Source, SourceFile, find, open_source
+from pipeline.read import CHUNK_ROWS, FoundInputs, Source, find, open_source
 from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.delivery import timestamp
 
@@ -128,7 +128,7 @@ def others_of(job: Job, now: datetime) -> OtherSenders | None:
     return None if job.trusted_for is None else OtherSenders.at(now, job.trusted_for)
 
 
-def opener_of(job: Job, rules: MappingRules, chunk_rows: int = CHUNK_ROWS) -> Callable[[SourceFile], Source]:
-    """Return the function that opens an input of the job."""
+def opener_of(job: Job, rules: MappingRules, chunk_rows: int = CHUNK_ROWS) -> Callable[..., Source]:
+    """Return the function that opens an input of the job, a `SourceFile`; its `cut` is the part that is read."""
     uses = UsedColumns(rules)
     return partial(open_source, csv=job.csv, sheet=job.sheet, int96=job.int96, uses=uses, chunk_rows=chunk_rows)

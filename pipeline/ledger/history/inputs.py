@@ -4,7 +4,7 @@ import orjson
 
 from pipeline.ledger.records import InputRecord, RunRecord, position
 from pipeline.ledger.rules.fixes import forget_fixes
-from pipeline.ledger.store.port import Connection
+from pipeline.ledger.store.port import Connection, Sql
 
 _INSERT = """
 INSERT INTO inputs (run_no, file_no, name, location, columns, rows, sha256, encoding)
@@ -16,6 +16,9 @@ ON CONFLICT (run_no, file_no) DO UPDATE SET name = excluded.name, location = exc
 _OF_RUN = """
 SELECT file_no, name, location, columns, rows, sha256, encoding FROM inputs WHERE run_no = ? ORDER BY file_no
 """
+# A file has no slices.
+_DELETE_SLICES = Sql("SELECT ?", postgresql="DELETE FROM slices WHERE run_no = ?")
+_DELETE_BLOCKS = Sql("SELECT ?", postgresql="DELETE FROM blocks WHERE run_no = ?")
 
 
 def add_input(connection: Connection, run: RunRecord, source: InputRecord) -> None:
@@ -53,4 +56,11 @@ def forget_inputs(connection: Connection, run: RunRecord) -> None:
     """Delete the inputs of a run that sent nothing, its skipped rows, and what was noted of its fixed rows."""
     for table in ("packs", "inputs"):
         connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run.run_no,))
+    forget_slices(connection, run.run_no)
     forget_fixes(connection, position(run.run_no, 0), position(run.run_no + 1, 0))
+
+
+def forget_slices(connection: Connection, run_no: int) -> None:
+    """Delete the slices of a run, and then their blocks: a process that has one can't finish it any more."""
+    connection.execute(_DELETE_SLICES, (run_no,))
+    connection.execute(_DELETE_BLOCKS, (run_no,))

@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import chain
 
-from pipeline.ledger.history import runs
+from pipeline.ledger.history import inputs, runs
 from pipeline.ledger.history.slices import delete_slice, slices
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.store import generations
@@ -297,6 +297,7 @@ def _delete_slice(connection: Connection, first: int, last: int, run_no: int, ta
 
 
 def _delete_last_lines(connection: Connection, run_no: int) -> None:
+    inputs.forget_slices(connection, run_no)
     for table in ("inputs", "pruned_runs"):
         connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run_no,))
 

@@ -20,6 +20,7 @@ from pipeline.ledger.store.port import Connection
 from pipeline.model import Status, digest
 from pipeline.redact import shown
 from pipeline.tables.outcome_page import OutcomePage
+from pipeline.tables.text_columns import column_of
 
 # The digests of what a run had to deliver for some rows.
 _DIGESTS = "SELECT row_no, digest FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part"
@@ -139,7 +140,7 @@ class ExportComparison:
             return
         texts, digests, *others = zip(*lines, strict=True)
         entries = np.empty(len(lines), _ENTRY)
-        entries["key"], entries["content"] = hashes(texts), numbers_of(digests)
+        entries["key"], entries["content"] = hashes(column_of(texts)), numbers_of(digests)
         entries["kind"], entries["file"], entries["row"] = others
         entries["is_new"] = is_new
         entries["first"], entries["last"] = [text[0] for text in texts], [text[-1] for text in texts]

@@ -1,7 +1,7 @@
 """The decision on a staged chunk, once all inputs are read: what is due, invalid or skipped. Then it is written."""
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from itertools import count, repeat
 
 import orjson
 
@@ -27,17 +27,27 @@ _INSERT_ROW = insert_many(
     "field, heading, rule, value",
 )
 # Write what has to be delivered for one part of a row.
-_INSERT_DUE = insert_many(
-    "dues",
+_DUE = (
     "run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane, "
-    "refund_of, card, points, version, object, last_position",
+    "refund_of, card, points, version, object, last_position"
 )
+_INSERT_DUE = insert_many("dues", _DUE)
+_INSERT_NUMBERED_DUE = insert_many("dues", f"due_no, {_DUE}")
 
 
 def decide_and_write(
-    connection: Connection, run: RunRecord, chunk: StagedChunk, findings: Findings, rekey: Rekey
+    connection: Connection,
+    run: RunRecord,
+    chunk: StagedChunk,
+    findings: Findings,
+    rekey: Rekey,
+    first_due_no: int | None = None,
 ) -> None:
-    """Decide on a chunk and write it: dues with their bodies, invalid rows with their cells, skipped rows together."""
+    """
+    Decide on a chunk and write it: dues with their bodies, invalid rows with their cells, skipped rows together.
+
+    Dues are numbered from `first_due_no`; None: by the database, in the order in which they are written.
+    """
     decide(connection, run, chunk, findings)
     if run.api.sends_balances:
         note_confirmed(connection, run, chunk)
@@ -46,7 +56,7 @@ def decide_and_write(
         note_unchanged(connection, run, chunk)
     _write_skipped_rows(connection, run, chunk)
     _insert_rows(connection, run, chunk, (RowDecision.DUE, RowDecision.INVALID))
-    _insert_dues(connection, run, chunk)
+    _insert_dues(connection, run, chunk, first_due_no)
     write_variants(connection, run, chunk)
     write_origins(connection, run, chunk.origins)
 
@@ -139,13 +149,15 @@ def _fault_columns(fault: Fault | None) -> tuple[str | None, ...]:
     return (Status.INVALID, fault.code, fault.message, fault.field, fault.column, fault.rule, fault.value)
 
 
-def _insert_dues(connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:
+def _insert_dues(connection: Connection, run: RunRecord, chunk: StagedChunk, first_due_no: int | None) -> None:
     due = chunk.parts.take(chunk.due_parts())
     row_nos = [chunk.first_row_no + at for at in due.values("at")]
     columns = ("body", "lane", "refund_of", "card", "points", "version")
+    numbers = () if first_due_no is None else (count(first_due_no),)
     connection.executemany(
-        _INSERT_DUE,
+        _INSERT_DUE if first_due_no is None else _INSERT_NUMBERED_DUE,
         zip(
+            *numbers,
             repeat(run.run_no), row_nos, due.values("part"), [position(run.run_no, row_no) for row_no in row_nos],
             due.values("request_key"), due.values("identity"), due.values("key_is_derived"), _digests(due),
             *map(due.values, columns), *_columns_of_states(run, chunk, due), strict=False,

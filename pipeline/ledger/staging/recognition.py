@@ -34,13 +34,17 @@ _Pair = tuple[str, bytes]
 
 
 class Recognition:
-    """What a run knows of rows that were fixed before it. It looks up nothing if no row ever was."""
+    """
+    What a run knows of rows that were fixed before it. It looks up nothing if no row ever was.
 
-    def __init__(self, connection: Connection, run: RunRecord) -> None:
+    `unfixed` are fixed rows that earlier rows of the run were found to be: see `Taken`.
+    """
+
+    def __init__(self, connection: Connection, run: RunRecord, unfixed: frozenset[int] = frozenset()) -> None:
         self._run = run
         self._knows_fixes = knows_fixes(connection, run)
         self._keys = own_keys(connection, run) if self._knows_fixes else set()
-        self._taken = _Taken()
+        self.taken = Taken(set(unfixed))
 
     def judge(self, connection: Connection, staged: StagedChunk, mapped: MappedChunk) -> dict[int, VariantDelivery]:
         """
@@ -51,7 +55,7 @@ class Recognition:
         candidates = self._candidates(staged, mapped)
         if not candidates:
             return {}
-        chunk = _Candidates(connection, self._run, staged, mapped, candidates, self._taken)
+        chunk = _Candidates(connection, self._run, staged, mapped, candidates, self.taken)
         for at, origin in mapped.origins.items():
             if chunk.is_as_first(at):
                 chunk.note_unchanged(at, origin)
@@ -70,7 +74,7 @@ class Recognition:
 
 
 @dataclass(slots=True)
-class _Taken:
+class Taken:
     """
     Which rows of a run were found to be which fixed row, by the position of the first row.
 
@@ -95,7 +99,7 @@ class _Candidates:
         staged: StagedChunk,
         mapped: MappedChunk,
         indexes: Sequence[int],
-        taken: "_Taken",
+        taken: "Taken",
     ) -> None:
         self._run = run
         self._taken = taken

@@ -58,7 +58,7 @@ class Variant:
     origin: OriginOfRow | None = None
 
 
-_ROW = pa.schema({"request_key": pa.string()})
+ROW = pa.schema({"request_key": pa.string()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class StagedChunk:
 
 def staged_chunk(file_no: int, first_row_no: int, mapped: MappedChunk) -> StagedChunk:
     """Return a mapped chunk as it is staged. Its cells are added later."""
-    rows = ArrowRows(pa.RecordBatch.from_arrays([mapped.request_keys], schema=_ROW))
+    rows = ArrowRows(pa.RecordBatch.from_arrays([mapped.request_keys], schema=ROW))
     chunk = StagedChunk(
         file_no=file_no,
         first_row_no=first_row_no,

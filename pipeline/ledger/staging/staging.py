@@ -2,10 +2,11 @@
 
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rules.admission import Conflict, OtherSenders, Skip, admit
 from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_deliveries_among
 from pipeline.ledger.rules.tasks import COUNTED_OTHERWISE, sent_otherwise
-from pipeline.ledger.staging.duplicates.find import DuplicateFinder, Duplicates
+from pipeline.ledger.staging.duplicates.find import NO_NOTES, DuplicateFinder, Duplicates, Notes, notes_of
 from pipeline.ledger.staging.recognition import Recognition
 from pipeline.ledger.staging.refunds import Retarget, follow_payments
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk, staged_chunk
-from pipeline.ledger.staging.states import StagedStates
+from pipeline.ledger.staging.states import NotedState, StagedStates, noted_states
 from pipeline.ledger.staging.unchanged_balances import Unchanged, find_unchanged
 from pipeline.ledger.store.lease import IsGone
 from pipeline.ledger.store.port import Connection
@@ -50,35 +51,53 @@ class Findings:
             self.states.apply(chunk)
 
 
-class Staging:
+@dataclass(frozen=True, slots=True)
+class Prepared:
     """
-    The chunks of one run, before they are decided on.
+    A chunk that waits until all inputs are read, and what is noted of its rows.
 
-    They wait until all inputs are read: only then the first row of a key and the newest balance of a card are known.
-    Many chunks wait in a spill file in `folder`, with the cells of open rows if `keeps_cells`. They need not outlive a
-    crash: the run is staged again. `retarget` puts another payment into a refund whose payment was given another key.
+    `invalid` counts its invalid rows; `states` are its rows if they are states.
     """
 
-    def __init__(self, run: RunRecord, folder: Path, retarget: Retarget, *, keeps_cells: bool = True) -> None:
+    chunk: StagedChunk
+    notes: Notes
+    states: Sequence[NotedState]
+    invalid: int
+
+
+class ChunkStager:
+    """
+    Decides on the rows of one chunk after another, as far as other rows of the run do not matter.
+
+    It keeps the cells of open rows if `keeps_cells`. `retarget` puts another payment into a refund whose payment was
+    given another key. `unfixed` are fixed rows that earlier rows of the run were found to be, by position.
+    """
+
+    def __init__(
+        self,
+        run: RunRecord,
+        retarget: Retarget,
+        *,
+        keeps_cells: bool = True,
+        unfixed: frozenset[int] = frozenset(),
+    ) -> None:
         self._run = run
+        self._unfixed_before = unfixed
         self._retarget = retarget
         self._keeps_cells = keeps_cells
-        self._spill_file = SpillFile(folder, _MEMORY_BYTES)
-        self._sizes: list[int] = []
-        self._rows = 0
-        self._finder = DuplicateFinder(run, folder)
-        self._states = StagedStates(run, folder) if run.api is Api.STATE else None
         self._recognition: Recognition | None = None
 
-    def add(self, connection: Connection, file_no: int, first_row_no: int, mapped: MappedChunk) -> int:
-        """
-        Stage rows, numbered from `first_row_no` in the run; return how many of them are invalid.
+    @property
+    def unfixed(self) -> frozenset[int]:
+        """The fixed rows that the rows so far were found to be, by the position of the first row of each."""
+        found = frozenset() if self._recognition is None else frozenset(self._recognition.taken.unfixed)
+        return found - self._unfixed_before
 
-        `connection` is only read.
-        """
+    def stage(self, connection: Connection, file_no: int, first_row_no: int, mapped: MappedChunk) -> Prepared:
+        """Return rows as they wait, numbered from `first_row_no` in the run. `connection` is only read."""
         chunk = staged_chunk(file_no, first_row_no, mapped)
         if self._recognition is None:
-            self._recognition = Recognition(connection, self._run)
+            self._recognition = Recognition(connection, self._run, self._unfixed_before)
         fixed = self._recognition.judge(connection, chunk, mapped)
         follow_payments(connection, self._run, chunk, self._retarget)
         # Balances and states are decided on once all rows of a card or object are known: if a delivered one were left
@@ -87,18 +106,78 @@ class Staging:
             _decide_delivered(connection, self._run, chunk)
         if self._keeps_cells:
             chunk.cells.update((at, mapped.cells(at)) for at in chunk.indexes_of(*_OPEN))
-        if self._states is None:
-            self._finder.note(chunk)
-            self._finder.note_fixed(chunk, fixed)
-        else:
-            self._states.note(chunk, fixed)
+        is_state = self._run.api is Api.STATE
+        notes = NO_NOTES if is_state else notes_of(self._run, chunk, fixed)
+        states = noted_states(chunk, fixed) if is_state else ()
         # Only the parts of due rows wait.
         waiting = replace(chunk, parts=chunk.parts.without(*USERS).take(chunk.due_parts()))
-        data = pickle.dumps(waiting, protocol=pickle.HIGHEST_PROTOCOL)
+        return Prepared(waiting, notes, states, len(chunk.faults))
+
+
+class WaitingChunks(Protocol):
+    """The chunks of a run that wait until all inputs are read."""
+
+    def loads(self) -> Iterator[Callable[[], StagedChunk]]:
+        """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
+        ...
+
+    def close(self) -> None:
+        """Delete the chunks."""
+        ...
+
+
+class SpilledChunks:
+    """Waiting chunks in memory; many of them are in a spill file in `folder`, and need not outlive a crash."""
+
+    def __init__(self, folder: Path) -> None:
+        self._spill_file = SpillFile(folder, _MEMORY_BYTES)
+        self._sizes: list[int] = []
+
+    def add(self, chunk: StagedChunk) -> None:
+        """Add a chunk."""
+        data = pickle.dumps(chunk, protocol=pickle.HIGHEST_PROTOCOL)
         self._spill_file.add(data)
         self._sizes.append(len(data))
-        self._rows = first_row_no - 1 + len(chunk.decisions)
-        return len(chunk.faults)
+
+    def loads(self) -> Iterator[Callable[[], StagedChunk]]:
+        """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
+        start = 0
+        for size in self._sizes:
+            yield partial(self._load, start, size)
+            start += size
+
+    def _load(self, start: int, size: int) -> StagedChunk:
+        data = self._spill_file.read_at(start, size)
+        chunk: StagedChunk = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
+        return chunk
+
+    def close(self) -> None:
+        """Delete the chunks."""
+        self._spill_file.close()
+
+
+class Staging:
+    """
+    The chunks of one run, before they are decided on.
+
+    They wait until all inputs are read: only then the first row of a key and the newest balance of a card are known.
+    What is noted of their rows is kept in `folder`.
+    """
+
+    def __init__(self, run: RunRecord, folder: Path, waiting: WaitingChunks) -> None:
+        self._run = run
+        self._waiting = waiting
+        self._rows = 0
+        self._finder = DuplicateFinder(run, folder)
+        self._states = StagedStates(run, folder) if run.api is Api.STATE else None
+
+    def note(self, notes: Notes, states: Sequence[NotedState], rows: int, moved: int = 0) -> None:
+        """Note a chunk of so many rows, which are numbered `moved` more in the run than in the notes."""
+        if self._states is None:
+            self._finder.add(notes.moved(moved) if moved else notes)
+        else:
+            self._states.add(states, moved)
+        self._rows += rows
 
     def findings(
         self,
@@ -130,22 +209,34 @@ class Staging:
 
     def loads(self) -> Iterator[Callable[[], StagedChunk]]:
         """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
-        start = 0
-        for size in self._sizes:
-            yield partial(self._load, start, size)
-            start += size
-
-    def _load(self, start: int, size: int) -> StagedChunk:
-        data = self._spill_file.read_at(start, size)
-        chunk: StagedChunk = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
-        return chunk
+        return self._waiting.loads()
 
     def close(self) -> None:
         """Delete the chunks."""
-        self._spill_file.close()
+        self._waiting.close()
         self._finder.close()
         if self._states is not None:
             self._states.close()
+
+
+class LocalStaging(Staging):
+    """The chunks of a run that this process stages by itself."""
+
+    def __init__(self, run: RunRecord, folder: Path, retarget: Retarget, *, keeps_cells: bool = True) -> None:
+        self._stager = ChunkStager(run, retarget, keeps_cells=keeps_cells)
+        self._spilled = SpilledChunks(folder)
+        super().__init__(run, folder, self._spilled)
+
+    def add(self, connection: Connection, file_no: int, first_row_no: int, mapped: MappedChunk) -> int:
+        """
+        Stage rows, numbered from `first_row_no` in the run; return how many of them are invalid.
+
+        `connection` is only read.
+        """
+        prepared = self._stager.stage(connection, file_no, first_row_no, mapped)
+        self._spilled.add(prepared.chunk)
+        self.note(prepared.notes, prepared.states, len(mapped))
+        return prepared.invalid
 
 
 def _decide_delivered(connection: Connection, run: RunRecord, chunk: StagedChunk) -> None:

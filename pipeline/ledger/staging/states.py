@@ -63,16 +63,11 @@ class StagedStates:
         self._table.execute(_CREATE_STAGED)
         self._table.execute(_CREATE_CORRECTED)
 
-    def note(self, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> None:
-        """Add the rows of a chunk that can be sent; `fixed` are states that were delivered instead of rows."""
-        due = chunk.parts.take(chunk.due_parts())
-        own = zip(*map(due.values, ("at", "identity", "version", "digest")), strict=True)
-        instead = (
-            (at, object_of(delivery.identity), delivery.version, delivery.digest) for at, delivery in fixed.items()
-        )
+    def add(self, rows: Iterable["NotedState"], moved: int = 0) -> None:
+        """Add rows, numbered `moved` more than they are."""
         self._table.executemany(
             "INSERT INTO staged VALUES (?, ?, ?, ?)",
-            ((chunk.first_row_no + at, obj, version or "", digest) for at, obj, version, digest in (*own, *instead)),
+            ((row_no + moved, obj, version, digest) for row_no, obj, version, digest in rows),
         )
 
     def decide(self, connection: Connection, rulings: Rulings, heartbeat: Callable[[], None]) -> None:
@@ -163,6 +158,18 @@ class StagedStates:
     def close(self) -> None:
         """Delete the rows."""
         self._table.close()
+
+
+# The number of a row, its object, its time of change or "", and its digest.
+NotedState = tuple[int, str, str, bytes]
+
+
+def noted_states(chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> list[NotedState]:
+    """Return the rows of a chunk that can be sent; `fixed` are states that were delivered instead of rows."""
+    due = chunk.parts.take(chunk.due_parts())
+    own = zip(*map(due.values, ("at", "identity", "version", "digest")), strict=True)
+    instead = ((at, object_of(delivery.identity), delivery.version, delivery.digest) for at, delivery in fixed.items())
+    return [(chunk.first_row_no + at, obj, version or "", digest) for at, obj, version, digest in (*own, *instead)]
 
 
 class _Object(NamedTuple):

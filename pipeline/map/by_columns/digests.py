@@ -1,13 +1,12 @@
 """Digests by columns, with the same bytes as `pipeline.model.digest` gives for each row."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.model import digest
+from pipeline.model import digest, joined_hashes
 from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.text_columns import Column, column_of, listed, pc
 
@@ -21,8 +20,7 @@ def digests_of_parts(parts: Sequence[Column | str], count: int) -> Column:
         return pa.array([digest(*alike)] * count, DIGEST)
     pieces = [piece for part in parts for piece in _with_length(part)]
     messages: Column = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
-    digests = b"".join([blake2b(data, digest_size=16).digest() for data in listed(messages)])
-    return pa.FixedSizeBinaryArray.from_buffers(DIGEST, count, [None, pa.py_buffer(digests)])
+    return pa.FixedSizeBinaryArray.from_buffers(DIGEST, count, [None, pa.py_buffer(joined_hashes(listed(messages)))])
 
 
 def written(digests: Column) -> Column:

@@ -8,6 +8,7 @@ from pipeline.errors import SourceError
 from pipeline.language import counted, t
 from pipeline.model import BadRow, CsvFormat, Fault
 from pipeline.read.csv.layout import HeaderFinder
+from pipeline.read.csv.parts import CsvPart, parts_of, texts_of_part
 from pipeline.read.csv.records import BrokenRecord, Record, RecordReader, Records
 from pipeline.read.csv.simple_blocks import Block, SimpleBlocks
 from pipeline.read.files.bounds import Bounds
@@ -33,6 +34,7 @@ class CsvReader:
     Reads one CSV file; see `Reader`.
 
     A blank line is no row. A blank record with another number of cells is a row without a value. An empty cell is None.
+    With `part` only the rows of that part are read.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class CsvReader:
         uses: ColumnUse,
         chunk_rows: int,
         bounds: Bounds,
+        part: CsvPart | None = None,
     ) -> None:
         self._uses = uses
         self._bounds = bounds
@@ -51,6 +54,8 @@ class CsvReader:
         self._bytes = DecompressedBytes(file, codec)
         try:
             form = format_of(self._bytes.head, form)
+            if part is not None:
+                form = replace(form, encoding=part.encoding, delimiter=part.delimiter)
             self._text = TextFile(self._bytes, form.encoding, bounds, self._first_gb18030_line)
             lines = HeaderFinder(self._text.head, form, uses, tuple(file.partitions))
             self._form = form = _with_delimiter(form, file.name, lines)
@@ -63,6 +68,11 @@ class CsvReader:
             raise
         self.columns = tuple(header)
         self._plain = SimpleBlocks(form, len(header), bounds)
+        if part is not None:
+            self._begun, self._records = Records((), ()), RecordReader(form, bounds)
+            self._records.skip(part.line - self._records.next_line)
+            self._texts = texts_of_part(file, part, bounds)
+        self._file, self._is_part = file, part is not None
 
     @property
     def encoding(self) -> str:
@@ -74,14 +84,21 @@ class CsvReader:
         """The delimiter between cells, as detected or set."""
         return self._form.delimiter
 
+    def parts(self, part_bytes: int) -> list[CsvPart]:
+        """Return the parts of a plain file, in the order of its rows; none if it can't be cut. Ends reading."""
+        first = self._begun.file_lines[0] if self._begun.several else self._records.next_line
+        # The encoding is known with the first text that is not ASCII.
+        next((text for text in self._texts if not text.isascii()), None)
+        return parts_of(self._file, self._form, self.encoding, first, part_bytes=part_bytes, bounds=self._bounds)
+
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows; see `Reader`."""
         for chunk in self._chunks():
             yield from (chunk.slice(start, self._chunk_rows) for start in range(0, len(chunk), self._chunk_rows))
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the file as stored, in hex."""
-        return self._bytes.sha256()
+        """Return the SHA-256 of the file as stored, in hex; empty for a part."""
+        return "" if self._is_part else self._bytes.sha256()
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -93,7 +93,7 @@ class SimpleBlocks:
         except UnicodeEncodeError:  # it holds UNDECODABLE or LINE_TOO_LONG
             return None
         has_quotes = self._form.quote and self._form.quote in text
-        return data if not has_quotes or _is_well_quoted(data, self._form) else None
+        return data if not has_quotes or is_well_quoted(data, self._form) else None
 
 
 def _lines(data: bytes) -> int:
@@ -102,7 +102,7 @@ def _lines(data: bytes) -> int:
     return int(np.count_nonzero(letters == ord("\n"))) + (not data.endswith(b"\n"))
 
 
-def _is_well_quoted(data: bytes, form: CsvFormat) -> bool:
+def is_well_quoted(data: bytes, form: CsvFormat) -> bool:
     """Return whether all quotes enclose whole cells, each within one line (RFC 4180, section 2)."""
     letters = np.frombuffer(b"\n" + data + b"\n", np.uint8)
     delimiter, quote, line_end, carriage_return = map(ord, (form.delimiter, form.quote, "\n", "\r"))

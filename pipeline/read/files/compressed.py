@@ -86,6 +86,10 @@ class HashedBytes(io.RawIOBase):
         self._digest.update(data)
         return data
 
+    def skip_to(self, place: int) -> int:
+        """Go on at an offset in bytes, and return it. The bytes before it are not hashed."""
+        return self._stored.seek(place)
+
     def sha256(self) -> str:
         """Return the SHA-256 of the file, in hex; reads the rest of it."""
         while self.read(1 << 20):

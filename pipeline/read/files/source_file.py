@@ -1,10 +1,9 @@
 """One input file: its name, its place, and its fingerprint when it was found."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from io import BufferedReader
 from pathlib import Path
 from typing import IO, cast
 
@@ -14,6 +13,9 @@ from pyarrow import fs
 from pipeline.errors import PipelineError, SourceError
 from pipeline.language import t
 from pipeline.read.files.interruptible import interruptible
+
+# Bytes that are hashed at once.
+_PIECE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,14 @@ def open_bytes(file: SourceFile) -> IO[bytes]:
         return cast("IO[bytes]", interruptible(lambda: filesystem.open_input_file(file.path)))
 
 
-def sha256_of(file: SourceFile) -> str:
-    """Return the SHA-256 of the stored bytes, in hex."""
+def sha256_of(file: SourceFile, tick: Callable[[], None] = lambda: None) -> str:
+    """Return the SHA-256 of the stored bytes, in hex. `tick` is called now and then."""
+    state = hashlib.sha256()
     with closing(open_bytes(file)) as stored, as_source_errors(file.name):
-        return hashlib.file_digest(cast("BufferedReader", stored), "sha256").hexdigest()
+        while data := stored.read(_PIECE_BYTES):
+            state.update(data)
+            tick()
+    return state.hexdigest()
 
 
 def verify_unchanged(file: SourceFile) -> None:

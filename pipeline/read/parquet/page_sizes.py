@@ -84,23 +84,23 @@ class GroupPages:
     columns: list[ColumnPages]
 
 
-def measured_pages(file: SourceFile, bounds: ParquetBounds) -> tuple[list[GroupPages], str]:
+def measured_pages(file: SourceFile, bounds: ParquetBounds, part: range | None = None) -> tuple[list[GroupPages], str]:
     """
     Return the page sizes of each row group, and the SHA-256 of the file in hex.
 
-    The footer is read first, then the whole file once. Raises `SourceError` if the file is damaged, or unpacks to more
-    than a bound.
+    The footer is read first, then the whole file once. With `part` these are the row groups with such numbers, only
+    they are read, and the hash is empty. Raises `SourceError` if the file is damaged, or unpacks to more than a bound.
     """
     try:
         with as_source_errors(file.name):
-            groups, chunks = _columns(_footer(file, bounds))
+            groups, chunks = _columns(_footer(file, bounds), part)
             with closing(HashedBytes(open_bytes(file))) as stored:
-                window = _Window(stored)
+                window = _Window(stored, 0 if part is None else stored.skip_to(min(first for first, *_ in chunks)))
                 for first, end, pages in sorted(chunks, key=lambda chunk: chunk[:2]):
                     for header in _headers(window, first, end):
                         pages.add(header)
                     _check_pages(file.name, pages, bounds)
-                sha256 = stored.sha256()
+                sha256 = stored.sha256() if part is None else ""
     except (CutShortError, MalformedError, KeyError, TypeError, AttributeError):
         raise SourceError(
             t("{file} is damaged: it has pages without a header; fetch it again", file=file.name)
@@ -121,11 +121,12 @@ def _footer(file: SourceFile, bounds: ParquetBounds) -> Struct:
         return read_struct(stored.read(length))[0]
 
 
-def _columns(footer: Struct) -> tuple[list[GroupPages], list[tuple[int, int, ColumnPages]]]:
+def _columns(footer: Struct, part: range | None = None) -> tuple[list[GroupPages], list[tuple[int, int, ColumnPages]]]:
     """Return the columns of each row group, without sizes yet, and where in the file each begins and ends."""
     groups = []
     chunks = []
-    for of_group in footer.get(_ROW_GROUPS, ()):
+    all_groups = footer.get(_ROW_GROUPS, ())
+    for of_group in all_groups if part is None else all_groups[part.start : part.stop]:
         group = GroupPages(of_group[_ROWS], [])
         for column in (chunk[_META_DATA] for chunk in of_group[_COLUMNS]):
             pages = ColumnPages(b".".join(column[_PATH]).decode(), column[_VALUE_COUNT])
@@ -139,9 +140,9 @@ def _columns(footer: Struct) -> tuple[list[GroupPages], list[tuple[int, int, Col
 class _Window:
     """A forward-only view of a file's bytes."""
 
-    def __init__(self, stored: HashedBytes) -> None:
+    def __init__(self, stored: HashedBytes, start: int = 0) -> None:
         self._stored = stored
-        self._start = 0
+        self._start = start
         self._data = b""
 
     def at(self, place: int, size: int) -> bytes:

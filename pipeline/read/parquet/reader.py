@@ -30,7 +30,7 @@ class ParquetReader:
     Reads one Parquet file as text; see `Reader`.
 
     Chunks have up to `chunk_rows` rows, at any size of row groups. `int96` says how INT96 times count if the footer
-    does not show it.
+    does not show it. With `groups` only the row groups with such numbers are read, and there is no hash.
     """
 
     encoding: str | None = None
@@ -44,11 +44,13 @@ class ParquetReader:
         uses: ColumnUse,
         chunk_rows: int,
         bounds: ParquetBounds = _BOUNDS,
+        groups: range | None = None,
     ) -> None:
         self._sha256 = ""
         self._file = file
         self._chunk_rows = chunk_rows
         self._bounds = bounds
+        self._groups = groups
         self._bytes = open_bytes(file)
         try:
             with as_source_errors(file.name):
@@ -62,7 +64,7 @@ class ParquetReader:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows; see `Reader`."""
-        groups, self._sha256 = measured_pages(self._file, self._bounds)
+        groups, self._sha256 = measured_pages(self._file, self._bounds, self._groups)
         with as_source_errors(self._file.name):
             for batch in self._batches(groups):
                 if batch.num_rows:
@@ -89,8 +91,9 @@ class ParquetReader:
 
     def _batches(self, groups: list[GroupPages]) -> Iterator[pa.RecordBatch]:
         """Yield the rows in batches, of neighbouring row groups together if their batches have the same size."""
-        sizes = (self._rows_at_once(number, group) for number, group in enumerate(groups))
-        for rows, several in groupby(enumerate(sizes), key=lambda numbered: numbered[1]):
+        first = 0 if self._groups is None else self._groups.start
+        sizes = (self._rows_at_once(number, group) for number, group in enumerate(groups, first))
+        for rows, several in groupby(enumerate(sizes, first), key=lambda numbered: numbered[1]):
             yield from self._parquet.iter_batches(rows, [group for group, _ in several], use_threads=False)
 
     def _rows_at_once(self, number: int, group: GroupPages) -> int:

@@ -29,7 +29,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 # In these encodings the byte 0x0A is always a line feed, and each line can be decoded by itself.
-_LINEWISE = frozenset({"ascii", "utf-8", "gb18030", "gbk", "gb2312"})
+LINEWISE = frozenset({"ascii", "utf-8", "gb18030", "gbk", "gb2312"})
 # Python's codecs for names and source code, which are not encodings of files.
 _NOT_FOR_FILES = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
@@ -80,7 +80,7 @@ def linewise(name: str, read: Callable[[int], bytes], encoding: str) -> tuple[Ca
     UTF-16 and other encodings in which 0x0A may be part of a character are converted to UTF-8. Undecodable bytes become
     bytes that UTF-8 can't decode either. Reading raises `SourceError` if the decoder fails in the file `name`.
     """
-    if encoding == AUTO or encoding in _LINEWISE:
+    if encoding == AUTO or encoding in LINEWISE:
         return read, encoding
     decoder = codecs.getincrementaldecoder(encoding)(errors=_MARKING)
 
@@ -122,7 +122,7 @@ class Decoder:
 
     def texts(self, blocks: Iterable[bytes | None]) -> Iterator[str]:
         """Yield the text of each block of whole lines, with marks for unread parts, without a byte order mark."""
-        texts = self._detected(iter(blocks)) if self._is_open else _texts(blocks, self.encoding)
+        texts = self._detected(iter(blocks)) if self._is_open else decoded_blocks(blocks, self.encoding)
         for first in texts:
             yield first.removeprefix("\ufeff")
             yield from texts
@@ -130,12 +130,12 @@ class Decoder:
     def _detected(self, blocks: Iterator[bytes | None]) -> Iterator[str]:
         for block in blocks:
             if block is None or block.isascii():
-                yield from _texts([block], "ascii")
+                yield from decoded_blocks([block], "ascii")
                 continue
             blocks_read, sample = _sample(block, blocks, self._sample_bytes)
             self.encoding = likelier_encoding(sample) or self._resolve()
             rest = chain(blocks_read, blocks)
-            yield from _texts(map(_without_utf8, rest) if self.encoding == GB18030 else rest, self.encoding)
+            yield from decoded_blocks(map(_without_utf8, rest) if self.encoding == GB18030 else rest, self.encoding)
 
 
 def text_of_head(head: bytes, encoding: str) -> str:
@@ -164,7 +164,8 @@ def _sample(
     return blocks_read, [line for line in lines if not line.isascii()]
 
 
-def _texts(blocks: Iterable[bytes | None], encoding: str) -> Iterator[str]:
+def decoded_blocks(blocks: Iterable[bytes | None], encoding: str) -> Iterator[str]:
+    """Yield the text of each block of whole lines, with marks for unread parts."""
     for block in blocks:
         yield LINE_TOO_LONG if block is None else _text(block, encoding)
 

@@ -1,4 +1,4 @@
-"""`DuplicateFinder`: notes the rows of a run while it is staged, and finds what comes more than once."""
+"""`DuplicateFinder`: collects notes of the rows of a run while it is staged, and finds what comes more than once."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from pipeline.ledger.staging.duplicates.deduplicate import (
     rule_on_parts,
     rule_on_times,
 )
-from pipeline.ledger.staging.duplicates.partitions import Partitions, hashes, numbers
+from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, hashes, numbers
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.rows import ArrowRows
-from pipeline.tables.text_columns import listed
+from pipeline.tables.text_columns import column_of, listed
 
 # Entries of the partitions. A hash is two numbers of 64 bits.
 _HASH = ("u8", 2)
@@ -72,9 +72,117 @@ class Duplicates:
             of_chunk = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
             chunk.dropped.update(np.flatnonzero(np.isin(of_chunk, self.dropped[low:high])).tolist())
 
+    def of_rows(self, first: int, last: int) -> "Duplicates":
+        """Return what was found about the rows from a number to another one."""
+        rulings = Rulings(last - first + 1, first)
+        rulings.of_row[:] = self.rulings.of_row[first - 1 : last]
+        low, high = np.searchsorted(self.dropped, (first << 16, (last + 1) << 16))
+        return Duplicates(rulings, self.dropped[low:high])
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is noted of the rows of a chunk: entries of `PART`, `TASK`, `AGREEMENT` and `BALANCE`."""
+
+    parts: EntryTable
+    tasks: EntryTable
+    agreements: EntryTable
+    balances: EntryTable
+
+    def moved(self, rows: int) -> "Notes":
+        """Return the notes of a chunk that comes so many rows later in the run."""
+        parts, tasks, balances = (table.copy() for table in (self.parts, self.tasks, self.balances))
+        for table in (parts, tasks, balances):
+            table["row_no"] += rows
+        return Notes(parts, tasks, self.agreements, balances)
+
+
+NO_NOTES = Notes(*(np.empty(0, kind) for kind in (PART, TASK, AGREEMENT, BALANCE)))
+"""The notes of states, which are noted otherwise."""
+
+
+def notes_of(run: RunRecord, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> Notes:
+    """
+    Return the notes of a chunk: of its due parts, and of the users of its agreements.
+
+    `fixed` are deliveries that stand for rows: balances among them take the places of these.
+    """
+    due = chunk.parts.take(chunk.due_parts())
+    parts, tasks, balances = np.empty(0, PART), np.empty(0, TASK), _balances_instead(chunk, fixed)
+    if len(due):
+        # A key made from a row says nothing that the balance does not say.
+        parts = _parts(chunk, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
+        if run.export is Export.TASKS:
+            tasks = _tasks(chunk, due)
+        if run.api.sends_balances:
+            balances = np.concatenate([_balances(chunk, due), balances])
+    agreements = _agreements(chunk) if run.api is Api.CUMULATION else np.empty(0, AGREEMENT)
+    return Notes(parts, tasks, agreements, balances if run.api.sends_balances else np.empty(0, BALANCE))
+
+
+def _parts(chunk: StagedChunk, own: ArrowRows) -> EntryTable:
+    at = own.numbers("at")
+    entries = np.empty(len(own), dtype=PART)
+    entries["identity"] = hashes(own.column("identity"))
+    entries["digest"] = numbers(own.column("digest"))
+    entries["row_no"] = _row_nos(chunk, own)
+    entries["part"] = own.numbers("part")
+    entries["parts"] = np.bincount(at)[at] if len(at) else 0
+    return entries
+
+
+def _agreements(chunk: StagedChunk) -> EntryTable:
+    """Note each agreement and user once, of the rows that are due or delivered."""
+    decisions = chunk.decisions_by_row()[chunk.parts.numbers("at")]
+    valid = np.flatnonzero((decisions == RowDecision.DUE) | (decisions == RowDecision.ALREADY_SUCCEEDED))
+    lanes = numbers(chunk.parts.column("lane"))[valid, :1]
+    # The dictionary numbers lanes in the order in which they come first.
+    numbered = pa.array(lanes[:, 0]).dictionary_encode().indices.to_numpy()
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(numbered), prepend=-1))
+    entries = np.empty(len(first), dtype=AGREEMENT)
+    entries["agreement"] = hashes(chunk.parts.column("agreement").take(pa.array(valid[first])))[:, :1]
+    entries["lane"] = lanes[first]
+    return entries
+
+
+def _tasks(chunk: StagedChunk, due: ArrowRows) -> EntryTable:
+    first = due.take(np.flatnonzero(due.numbers("part") == 0))
+    keys = chunk.rows.column("request_key").take(pa.array(first.numbers("at")))
+    entries = np.empty(len(first), dtype=TASK)
+    entries["key"] = hashes(keys)
+    entries["row_no"] = _row_nos(chunk, first)
+    entries["is_one"] = [identity == key for identity, key in zip(first.values("identity"), listed(keys), strict=True)]
+    return entries
+
+
+def _balances(chunk: StagedChunk, due: ArrowRows) -> EntryTable:
+    entries = np.zeros(len(due), dtype=BALANCE)
+    is_derived = due.numbers("key_is_derived")
+    entries["card"] = numbers(due.column("card"))
+    if not is_derived.all():
+        entries["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).column("identity"))
+    entries["version"] = [version or "" for version in due.values("version")]
+    entries["row_no"] = _row_nos(chunk, due)
+    entries["points"] = due.numbers("points")
+    # 0 means nobody.
+    entries["openid"] = np.maximum(hashes(due.column("openid").fill_null(""))[:, 0], 1)
+    entries["is_derived"] = is_derived
+    return entries
+
+
+def _balances_instead(chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> EntryTable:
+    """Note the balances that were delivered instead of rows."""
+    entries = np.zeros(len(fixed), dtype=BALANCE)
+    if fixed:
+        entries["card"] = numbers(pa.array([delivery.card for delivery in fixed.values()], DIGEST))
+        entries["identity"] = hashes(column_of(delivery.identity for delivery in fixed.values()))
+        entries["version"] = [delivery.version or "" for delivery in fixed.values()]
+        entries["row_no"] = [chunk.first_row_no + at for at in fixed]
+    return entries
+
 
 class DuplicateFinder:
-    """Notes a few numbers for each row while a run is staged, and finds what comes more than once."""
+    """Collects the notes of a run while it is staged, and finds what comes more than once."""
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self._api = run.api
@@ -84,77 +192,12 @@ class DuplicateFinder:
         self._agreements = Partitions(AGREEMENT, "agreement", folder)
         self.balances = Partitions(BALANCE, "card", folder)
 
-    def note(self, chunk: StagedChunk) -> None:
-        """Note the due parts of a chunk, and the users of its agreements."""
-        if self._api is Api.CUMULATION:
-            self._note_agreements(chunk)
-        due = chunk.parts.take(chunk.due_parts())
-        if len(due):
-            # A key made from a row says nothing that the balance does not say.
-            self._note_parts(chunk, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
-            if self._is_of_tasks:
-                self._note_tasks(chunk, due)
-            if self._api.sends_balances:
-                self._note_balances(chunk, due)
-
-    def _note_parts(self, chunk: StagedChunk, own: ArrowRows) -> None:
-        at = own.numbers("at")
-        entries = np.empty(len(own), dtype=PART)
-        entries["identity"] = hashes(own.values("identity"))
-        entries["digest"] = numbers(own.column("digest"))
-        entries["row_no"] = _row_nos(chunk, own)
-        entries["part"] = own.numbers("part")
-        entries["parts"] = np.bincount(at)[at] if len(at) else 0
-        self._parts.add(entries)
-
-    def _note_agreements(self, chunk: StagedChunk) -> None:
-        """Note each agreement and user once, of the rows that are due or delivered."""
-        decisions = chunk.decisions_by_row()[chunk.parts.numbers("at")]
-        valid = np.flatnonzero((decisions == RowDecision.DUE) | (decisions == RowDecision.ALREADY_SUCCEEDED))
-        lanes = numbers(chunk.parts.column("lane"))[valid, :1]
-        # The dictionary numbers lanes in the order in which they come first.
-        numbered = pa.array(lanes[:, 0]).dictionary_encode().indices.to_numpy()
-        first = np.flatnonzero(np.diff(np.maximum.accumulate(numbered), prepend=-1))
-        entries = np.empty(len(first), dtype=AGREEMENT)
-        agreements = listed(chunk.parts.column("agreement").take(pa.array(valid[first])))
-        entries["agreement"][:, 0] = np.fromiter(map(hash, agreements), np.int64, len(first)).view(np.uint64)
-        entries["lane"] = lanes[first]
-        self._agreements.add(entries)
-
-    def _note_tasks(self, chunk: StagedChunk, due: ArrowRows) -> None:
-        first = due.take(np.flatnonzero(due.numbers("part") == 0))
-        keys = chunk.rows.take(first.numbers("at")).values("request_key")
-        entries = np.empty(len(first), dtype=TASK)
-        entries["key"] = hashes(keys)
-        entries["row_no"] = _row_nos(chunk, first)
-        entries["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
-        self._tasks.add(entries)
-
-    def _note_balances(self, chunk: StagedChunk, due: ArrowRows) -> None:
-        entries = np.zeros(len(due), dtype=BALANCE)
-        is_derived = due.numbers("key_is_derived")
-        entries["card"] = numbers(due.column("card"))
-        if not is_derived.all():
-            entries["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
-        entries["version"] = [version or "" for version in due.values("version")]
-        entries["row_no"] = _row_nos(chunk, due)
-        entries["points"] = due.numbers("points")
-        # 0 means nobody.
-        openids = np.fromiter(map(hash, due.values("openid")), np.int64, len(due))
-        entries["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
-        entries["is_derived"] = is_derived
-        self.balances.add(entries)
-
-    def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> None:
-        """Note the balances that were delivered instead of rows: they take the places of these."""
-        if not fixed or not self._api.sends_balances:
-            return
-        balances = np.zeros(len(fixed), dtype=BALANCE)
-        balances["card"] = numbers(pa.array([delivery.card for delivery in fixed.values()], DIGEST))
-        balances["identity"] = hashes([delivery.identity for delivery in fixed.values()])
-        balances["version"] = [delivery.version or "" for delivery in fixed.values()]
-        balances["row_no"] = [chunk.first_row_no + at for at in fixed]
-        self.balances.add(balances)
+    def add(self, notes: Notes) -> None:
+        """Add the notes of a chunk."""
+        tables = (self._parts, self._tasks, self._agreements, self.balances)
+        for table, entries in zip(tables, (notes.parts, notes.tasks, notes.agreements, notes.balances), strict=True):
+            if len(entries):
+                table.add(entries)
 
     def find(self, rows: int, chunks: Iterable[StagedChunk]) -> Duplicates:
         """Return what is found; `rows` is the number of rows, `chunks` are all chunks of the run."""

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.ledger.store.spill_file import SpillFile
-from pipeline.tables.text_columns import Column
+from pipeline.model import joined_hashes
+from pipeline.tables.text_columns import Column, listed
 
 EntryTable = npt.NDArray[Any]
 """A structured array of entries; a hash in it is two unsigned numbers of 64 bits."""
@@ -105,12 +107,9 @@ class Partitions:
         self._spill_file.close()
 
 
-def hashes(texts: Sequence[str]) -> EntryTable:
-    """Return a hash of 128 bits for each text. Hashes of different processes can't be compared."""
-    table = np.empty((len(texts), 2), dtype=np.int64)
-    table[:, 0] = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts))
-    table[:, 1] = np.fromiter(map(hash, map("~".__add__, texts)), dtype=np.int64, count=len(texts))
-    return table.view(np.uint64)
+def hashes(texts: Column) -> EntryTable:
+    """Return a hash of 128 bits for each text, the same in each process. No text may be missing."""
+    return np.frombuffer(joined_hashes(listed(texts.cast(pa.binary()))), np.uint64).reshape(-1, 2)
 
 
 def numbers(digests: Column) -> EntryTable:

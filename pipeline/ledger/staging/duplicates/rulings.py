@@ -56,23 +56,25 @@ _ONE_USER = {"user_id": "agreement_no", "open_id": "agreement_no", "openid": "ca
 
 
 class Rulings:
-    """The rulings on the rows of a run; row 1 is at index 0."""
+    """The rulings on the rows of a run, or on some from `first` on; the first row is at index 0."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, first: int = 1) -> None:
         self.of_row = np.zeros(rows, np.uint8)
+        self._first = first
 
     def rule(self, row_nos: npt.NDArray[np.int64] | int, ruling: Ruling) -> None:
         """Rule on rows, or on one; a later ruling replaces an earlier one."""
-        self.of_row[row_nos - 1] = ruling
+        self.of_row[row_nos - self._first] = ruling
 
     def are_open(self, row_nos: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return for each of the rows whether nothing was found about it."""
-        is_open: npt.NDArray[np.bool_] = self.of_row[row_nos - 1] == Ruling.NOTHING
+        is_open: npt.NDArray[np.bool_] = self.of_row[row_nos - self._first] == Ruling.NOTHING
         return is_open
 
     def apply(self, chunk: StagedChunk) -> None:
         """Write what was found into a chunk, for rows that are still due."""
-        ruled = self.of_row[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.decisions)]
+        at = chunk.first_row_no - self._first
+        ruled = self.of_row[at : at + len(chunk.decisions)]
         if not ruled.any():
             return
         decisions = chunk.decisions_by_row()

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
@@ -65,7 +65,7 @@ class PostgresDatabase:
         self.name, self.scratch, self.marks = str(server), server.scratch, marks
         self.on_look: Callable[[], None] | None = None
         self._server, self._clock, self._patience, self._connect = server, clock, patience, connect
-        self._bounds = {"idle_seconds": idle_seconds, "lock_seconds": lock_seconds}
+        self._bounds: dict[str, Any] = {"idle_seconds": idle_seconds, "lock_seconds": lock_seconds}
         self._writing, self._reading = threading.Lock(), threading.Lock()
         with self.clear_errors():
             self.writer = self._connected()
@@ -96,6 +96,10 @@ class PostgresDatabase:
     def transactions(self, lease: HeldLease | None = None, account_no: int = 0) -> PostgresTransactions:
         """Return the transactions of a run or a sender; without a lease, those that have the ledger alone."""
         return PostgresTransactions(self.writer, lease, account_no, turn=self._writing, **self._bounds)
+
+    def write_beside_others(self, write: Callable[[Connection], T], /) -> T:
+        """Run `write` in a transaction that does not wait for those of runs."""
+        return PostgresTransactions(self.writer, is_alone=False, turn=self._writing, **self._bounds).run(write)
 
     def now(self, connection: Connection) -> datetime:
         """Return the time of the server."""

@@ -278,10 +278,47 @@ CREATE VIEW owners AS
     UNION ALL
     SELECT r.job, r.run_id, s.holder, s.expires_at, s.sender_no FROM senders AS s JOIN runs AS r USING (run_no);
 """
+# The inputs of a run in parts that several processes stage. A fence is in each block, so blocks of a process that was
+# held up count for nothing. A crash of the server empties `blocks`; the slices are then staged again.
+_SLICES = """
+CREATE TABLE slices (
+    run_no BIGINT NOT NULL,
+    slice_no BIGINT NOT NULL,
+    file_no BIGINT NOT NULL,
+    cut TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open',
+    fence BIGINT NOT NULL,
+    holder TEXT NOT NULL DEFAULT '',
+    expires_at TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
+    rows BIGINT NOT NULL DEFAULT 0,
+    invalid BIGINT NOT NULL DEFAULT 0,
+    filtered BIGINT NOT NULL DEFAULT 0,
+    parts BIGINT NOT NULL DEFAULT 0,
+    blocks BIGINT NOT NULL DEFAULT 0,
+    encoding TEXT,
+    sha256 TEXT NOT NULL DEFAULT '',
+    unfixed TEXT NOT NULL DEFAULT '[]',
+    place TEXT NOT NULL DEFAULT '',
+    findings BYTEA,
+    counts TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (run_no, slice_no)
+);
+CREATE UNLOGGED TABLE blocks (
+    run_no BIGINT NOT NULL,
+    slice_no BIGINT NOT NULL,
+    fence BIGINT NOT NULL,
+    block_no BIGINT NOT NULL,
+    rows BIGINT NOT NULL,
+    notes BYTEA NOT NULL,
+    chunk BYTEA NOT NULL,
+    PRIMARY KEY (run_no, slice_no, fence, block_no)
+);
+ALTER TABLE blocks ALTER notes SET STORAGE EXTERNAL, ALTER chunk SET STORAGE EXTERNAL;
+"""
 VERSION_TABLE = "CREATE TABLE IF NOT EXISTS ledger_version (version BIGINT NOT NULL)"
 # Step n migrates a ledger from version `FIRST_VERSION - 1 + n` to the next one. A released step never changes. The
 # first version has the tables of the file's version of that number. Keys are compared by range, so in the order of
 # bytes.
-MIGRATIONS = tuple(step.replace("TEXT", 'TEXT COLLATE "C"') for step in (_FUNCTIONS + _TABLES, _SENDERS))
+MIGRATIONS = tuple(step.replace("TEXT", 'TEXT COLLATE "C"') for step in (_FUNCTIONS + _TABLES, _SENDERS, _SLICES))
 FIRST_VERSION = 12
 VERSION = FIRST_VERSION - 1 + len(MIGRATIONS)

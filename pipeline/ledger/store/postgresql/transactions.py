@@ -26,7 +26,8 @@ _TRIES = 5
 
 class PostgresTransactions:
     """
-    Transactions of a run or a sender, for all of its threads; without a lease, those that concern the whole ledger.
+    Transactions of a run or a sender, for all of its threads; without a lease, those that concern the whole ledger, or
+    that lock nothing by themselves if they are not alone.
 
     A transaction is run again if the server went away before its commit. If the answer to the commit was lost, the
     lease's count of transactions shows whether it was committed. So `write` has to give the same result each time.
@@ -43,6 +44,7 @@ class PostgresTransactions:
         account_no: int = 0,
         *,
         turn: threading.Lock,
+        is_alone: bool = True,
         idle_seconds: float = IDLE_SECONDS,
         lock_seconds: float = LOCK_SECONDS,
     ) -> None:
@@ -55,8 +57,10 @@ class PostgresTransactions:
             f"SET LOCAL lock_timeout = {int(lock_seconds * 1000)};"
             "SET LOCAL plan_cache_mode = force_custom_plan;"
         )
-        if lease is None:
+        if lease is None and is_alone:
             self._begin += f"SELECT pg_advisory_xact_lock({LEDGER_LOCK})"
+        elif lease is None:
+            self._begin += f"SELECT pg_advisory_xact_lock_shared({LEDGER_LOCK})"
         else:
             self._begin += (
                 f"SELECT pg_advisory_xact_lock_shared({LEDGER_LOCK});"

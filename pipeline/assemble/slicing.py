@@ -1,0 +1,259 @@
+"""
+Slices of a run's inputs: `run_slice` stages one, in any process of any host.
+
+A process of this machine runs `python -m pipeline.assemble.slicing CONFIG RUN`, until the driver of the run closes its
+standard input. If a slice fails, it ends itself: the driver then does what is left, and shows the error.
+"""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.assemble.parts.ledgers import open_the_ledger
+from pipeline.assemble.parts.new_run import RunInputs, job_of, opener_of, rules_of
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.saved_plans import settings_of
+from pipeline.clock import Clock, SystemClock
+from pipeline.engines.garbage import collect_rarely
+from pipeline.engines.processes import ProcessGroup
+from pipeline.errors import LedgerError, SettingsError, SourceError
+from pipeline.language import Language, language_in_use, t, texts_in
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.slices.slice_ledger import SliceLedger
+from pipeline.ledger.slices.table import OpenSlice
+from pipeline.map import MappingRules, UsedColumns, rekey, retarget
+from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_unchanged
+from pipeline.run.ports import SliceWorkers
+from pipeline.run.slices import SliceDriver, stage_rows
+from pipeline.settings import Config, Job
+
+_log = logging.getLogger("backfill")
+
+# Pause of a process that finds no slice. Seconds.
+_LOOK_SECONDS = 0.05
+# How long a process may take to end.
+_PATIENCE_SECONDS = 10.0
+
+
+def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
+    """
+    Stage one slice of a run, or write its rows once the driver has compared those of all slices.
+
+    Returns False if there is nothing to do: another process has the slice, or it is staged or written.
+
+    Any scheduler may call it, twice and at once, on any host that has the config and reads the inputs under the same
+    names. If it fails or dies, nothing of it counts, and the slice is left to others: at once, or when its lease ends.
+    Raises SettingsError, SourceError and LedgerError.
+    """
+    with _opened(config_path) as (config, ledger):
+        return stage_slice(config, ledger, ledger.find(run_id), slice_no)
+
+
+def stage_any(config: Config, ledger: Ledger, is_wanted: Callable[[OpenSlice], bool]) -> bool:
+    """Stage one slice, or write its rows: the first wanted one that no process has. Return whether there was one."""
+    wanted = (each for each in ledger.open_slices() if is_wanted(each))
+    return any(stage_slice(config, ledger, ledger.find(each.run_id), each.slice_no) for each in wanted)
+
+
+def stage_slice(
+    config: Config, ledger: Ledger, run: RunRecord, slice_no: int, tick: Callable[[], None] = lambda: None
+) -> bool:
+    """Do the same with an open ledger. `tick` is called after each chunk, and may raise."""
+    held = ledger.take_slice(run, slice_no, retarget)
+    if held is None:
+        return False
+    try:
+        with texts_in(Language(held.cut["language"])):
+            if held.taken.place is None:
+                _stage(config, held, tick)
+            else:
+                held.write_rows(held.taken.place, lambda body, key: rekey(body, run.api, key), tick)
+    except BaseException:
+        # The error that is being raised says more than one of the ledger would.
+        with suppress(LedgerError):
+            held.leave()
+        raise
+    return True
+
+
+def _stage(config: Config, held: SliceLedger, tick: Callable[[], None]) -> None:
+    cut, job = held.cut, job_of(config, held.run)
+    if cut["settings"] != _settings_digest(config, job):
+        raise SettingsError(
+            [
+                t(
+                    "{path} [jobs.{job}] is not as in the config that run {run_id} began with; use one on all hosts",
+                    path=config.path,
+                    job=job.name,
+                    run_id=held.run.run_id,
+                )
+            ]
+        )
+    rules = rules_of(job, config.accounts[job.account], datetime.fromisoformat(cut["now"]), held.salt)
+    file = _file_of(held.run, cut)
+
+    def beat() -> None:
+        held.heartbeat()
+        tick()
+
+    with opener_of(job, rules, cut["chunk_rows"])(file, cut=Cut.from_json(cut["cut"])) as source:
+        stage_rows(held, rules, source, tick)
+    hashed = sha256_of(file, beat) if cut["is_hashed"] else source.sha256
+    verify_unchanged(file)
+    held.finish(source.encoding, hashed)
+
+
+def _file_of(run: RunRecord, cut: Mapping[str, Any]) -> SourceFile:
+    """Return the file of a slice. Raises SourceError if it is not the one that the driver found."""
+    found = {file.path: file for file in RunInputs.from_options(run.options).find().files}
+    file = found.get(cut["path"])
+    if file is None:
+        raise SourceError(
+            t("{path} can't be found here, but run {run_id} reads it; nothing was sent",
+              path=Path(cut["path"]).name, run_id=run.run_id)
+        )  # fmt: skip
+    if (file.fingerprint.size, file.fingerprint.mtime_ns) != (cut["size"], cut["mtime_ns"]):
+        raise SourceError(
+            t("{file} is not the file that run {run_id} found, or it was changed since; nothing was sent from it",
+              file=file.name, run_id=run.run_id)
+        )  # fmt: skip
+    return file
+
+
+def _settings_digest(config: Config, job: Job) -> str:
+    return sha256(orjson.dumps(settings_of(config, job.name), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class SliceWork:
+    """
+    Slices as the work of a worker: `do_next` stages one, or writes its rows.
+
+    `is_wanted` says which runs the worker is for. A slice that fails here is left to others from then on.
+    """
+
+    def __init__(self, config: Config, ledger: Ledger, is_wanted: Callable[[OpenSlice], bool]) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._is_wanted = is_wanted
+        self._failed: set[OpenSlice] = set()
+
+    def do_next(self) -> bool:
+        """Stage the first wanted slice that no process has, or write its rows; return whether there was one."""
+        for each in self._ledger.open_slices():
+            if each in self._failed or not self._is_wanted(each):
+                continue
+            try:
+                if stage_slice(self._config, self._ledger, self._ledger.find(each.run_id), each.slice_no):
+                    return True
+            except (SettingsError, SourceError, LedgerError) as exc:
+                self._failed.add(each)
+                _log.warning(
+                    t("can't read slice {slice_no} of run {run_id}, which is left to other processes: {reason}",
+                      slice_no=each.slice_no, run_id=each.run_id, reason=exc)
+                )  # fmt: skip
+        return False
+
+
+def slice_driver(
+    config: Config,
+    open_again: Callable[[], Ledger],
+    run: RunLedger,
+    rules: MappingRules,
+    *,
+    clock: Clock,
+    workers: SliceWorkers,
+    chunk_rows: int,
+    sizes: CutSizes,
+) -> SliceDriver:
+    """Return the driver of the slices of a run. `open_again` opens the ledger once more."""
+    job = config.jobs[run.run.job]
+
+    def stage_here(slice_no: int, tick: Callable[[], None]) -> bool:
+        # With connections of its own: the run keeps its lease meanwhile.
+        with closing(open_again()) as ledger:
+            return stage_slice(config, ledger, run.run, slice_no, tick)
+
+    return SliceDriver(
+        ledger=run,
+        clock=clock,
+        cuts_of=partial(cuts_of, csv=job.csv, uses=UsedColumns(rules), sizes=sizes),
+        facts={
+            "now": rules.now.isoformat() if rules.now else None,
+            "language": language_in_use(),
+            "settings": _settings_digest(config, job),
+            "chunk_rows": chunk_rows,
+        },
+        workers=workers,
+        stage_here=stage_here,
+    )
+
+
+class LocalWorkers:
+    """Processes of this machine that stage slices; see `SliceWorkers`. They also end if this process dies."""
+
+    def __init__(self, config: Config, count: int) -> None:
+        self._command = [sys.executable, "-P", "-m", "pipeline.assemble.slicing", str(config.path)]
+        self._count = count
+        self._running = 0
+        self._ends = ExitStack()
+
+    def start(self, run_id: str) -> None:
+        """Start them."""
+        group = ProcessGroup([*self._command, run_id], self._count, patience=_PATIENCE_SECONDS)
+        self._group = self._ends.enter_context(group)
+        self._running = self._count
+
+    def are_running(self) -> bool:
+        """Return whether any of them runs."""
+        self._running -= len(self._group.ended())
+        return self._running > 0
+
+    def stop(self) -> None:
+        """End those that run."""
+        self._ends.close()
+
+
+@contextmanager
+def _opened(config_path: str) -> Iterator[tuple[Config, Ledger]]:
+    clock = SystemClock()
+    config = open_config(Path(config_path), os.environ, clock)
+    ledger = open_the_ledger(config, clock)
+    try:
+        yield config, ledger
+    finally:
+        ledger.close()
+
+
+def main(config_path: str, run_id: str) -> None:
+    """Stage slices of a run, and write their rows, until the standard input ends or a slice fails."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    collect_rarely()
+    clock = SystemClock()
+    with _opened(config_path) as (config, ledger):
+        while True:
+            if not stage_any(config, ledger, lambda each: each.run_id == run_id):
+                clock.sleep(_LOOK_SECONDS)
+
+
+def _end_with_input() -> None:
+    """End this process with its standard input. Nothing of an unfinished slice counts, so nothing has to be ended."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    # The driver stages what is left, and shows its errors.
+    with suppress(SettingsError, SourceError, LedgerError):
+        main(*sys.argv[1:])

@@ -1,0 +1,83 @@
+"""The blocks of all slices of a run, as its chunks: numbered through, in the order of the inputs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from pipeline.ledger.database import Database
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.slices import table
+from pipeline.ledger.slices.blocks import findings_as_bytes, load_chunk, notes_of
+from pipeline.ledger.slices.table import SlicePlace, SliceRecord
+from pipeline.ledger.staging.duplicates.find import Duplicates
+from pipeline.ledger.staging.staged_chunk import StagedChunk
+from pipeline.ledger.staging.staging import Staging
+from pipeline.ledger.store.port import Connection
+
+
+def places_of(slices: Sequence[SliceRecord]) -> Iterator[tuple[SliceRecord, SlicePlace]]:
+    """Yield staged slices with their places in the run."""
+    rows = rows_of_file = file_no = dues = 0
+    for each in slices:
+        if each.file_no != file_no:
+            file_no, rows_of_file = each.file_no, 0
+        yield each, SlicePlace(each.slice_no, each.fence, each.blocks, rows, rows_of_file, dues)
+        rows += each.rows
+        rows_of_file += each.rows
+        dues += each.parts
+
+
+class StoredChunks:
+    """The waiting chunks of staged slices; see `WaitingChunks`. They are read from the ledger one at a time."""
+
+    def __init__(self, file: Database, run: RunRecord, slices: Sequence[SliceRecord]) -> None:
+        self._file = file
+        self._run = run
+        self._slices = slices
+
+    def loads(self) -> Iterator[Callable[[], StagedChunk]]:
+        """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
+        for each, place in places_of(self._slices):
+            # A query may be under way on the same connection that looks at each chunk.
+            load = partial(load_chunk, self._file.reader, self._run, place)
+            yield from (partial(load, block_no) for block_no in range(each.blocks))
+
+    def close(self) -> None:
+        """Do nothing: the blocks are deleted with their slices."""
+
+
+def reopen_unusable(connection: Connection, run: RunRecord, slices: Sequence[SliceRecord]) -> int:
+    """
+    Have slices staged again of which blocks are lost, or where a row was found to be a fixed row as in an earlier one.
+
+    Returns how many.
+    """
+    unfixed, again = frozenset[int](), 0
+    for each in slices:
+        if unfixed & each.unfixed or not table.has_all_blocks(connection, run, each):
+            table.reopen(connection, run, each, unfixed)
+            again += 1
+        unfixed |= each.unfixed
+    return again
+
+
+def gather(
+    file: Database, run: RunRecord, folder: Path, slices: Sequence[SliceRecord], heartbeat: Callable[[], None]
+) -> Staging:
+    """Return the staging of a run from its staged slices. `heartbeat` is called now and then."""
+    staging = Staging(run, folder, StoredChunks(file, run, slices))
+    for each, place in places_of(slices):
+        for block_no in range(each.blocks):
+            rows, data = file.read(partial(table.read_notes, run=run, staged=place, block_no=block_no))
+            staging.note(*notes_of(data), rows, place.rows)
+        heartbeat()
+    return staging
+
+
+def write_findings(
+    connection: Connection, run: RunRecord, slices: Sequence[SliceRecord], duplicates: Duplicates
+) -> None:
+    """Write what was found among all rows beside each slice, so that any process can decide on its rows."""
+    for each, place in places_of(slices):
+        part = duplicates.of_rows(place.rows + 1, place.rows + each.rows)
+        table.set_findings(connection, run, place, findings_as_bytes(part))

@@ -1,0 +1,111 @@
+"""Staging by several processes: the driver's part, and that of the process that has a slice."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Self
+
+from pipeline.clock import Clock
+from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.slices.slice_ledger import SliceLedger
+from pipeline.ledger.slices.table import NewSlice, SliceRecord, SliceState
+from pipeline.map import MappingRules, bind_chunks
+from pipeline.read import Cut, Source, SourceFile
+from pipeline.run.fixes import Fixes
+from pipeline.run.ports import SliceWorkers
+
+# Pause between looks at the slices. Seconds.
+_LOOK_SECONDS = 0.2
+
+# Gets the slices of a run now and then.
+Look = Callable[[Sequence[SliceRecord]], None]
+
+
+def stage_rows(ledger: SliceLedger, rules: MappingRules, source: Source, tick: Callable[[], None]) -> None:
+    """Read, map and stage the rows of a slice. `tick` is called after each chunk, and may raise."""
+    map_chunk = bind_chunks(rules, source.columns)
+    fixes = Fixes(ledger, rules, source.columns)
+    for chunk in source:
+        ledger.stage(fixes.with_contents(map_chunk(chunk), {}))
+        tick()
+
+
+@dataclass(kw_only=True)
+class SliceDriver:
+    """
+    Has the inputs of a run staged in slices, by processes of this machine and of others.
+
+    - `cuts_of` returns the parts of a file; `facts` are added to the cut of each slice
+    - `workers` are the processes of this machine
+    - `stage_here` stages a slice in this process, or writes its rows; it returns False if another one has it
+
+    The processes of this machine end with its context.
+    """
+
+    ledger: RunLedger
+    clock: Clock
+    cuts_of: Callable[[SourceFile], Sequence[Cut]]
+    facts: Mapping[str, Any]
+    workers: SliceWorkers
+    stage_here: Callable[[int, Callable[[], None]], bool]
+
+    def cut(self, files: Sequence[SourceFile]) -> list[NewSlice]:
+        """Return the slices of the files, in the order of their rows."""
+        slices: list[NewSlice] = []
+        for file_no, file in enumerate(files, 1):
+            for n, cut in enumerate(self.cuts_of(file)):
+                # The whole file is hashed once: while it is read, or with the first of its slices.
+                facts = {"path": file.path, "size": file.fingerprint.size, "mtime_ns": file.fingerprint.mtime_ns}
+                own = {"cut": cut.as_json(), "is_hashed": not cut.is_whole and n == 0}
+                slices.append(NewSlice(len(slices) + 1, file_no, {**self.facts, **facts, **own}))
+        return slices
+
+    def stage(self, slices: Sequence[NewSlice], look: Look) -> list[SliceRecord]:
+        """
+        Return once all slices are staged.
+
+        `look` gets them a few times a second, and may raise. What the processes of this machine leave is staged here,
+        so that its error is raised here.
+        """
+        self.ledger.cut(slices)
+        self.workers.start(self.ledger.run.run_id)
+        while True:
+            found = self._until(SliceState.STAGED, look)
+            if not self.ledger.stage_again(found):
+                return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.workers.stop()
+
+    def write(self, look: Look) -> list[SliceRecord]:
+        """Return once the rows of all slices are written; like `stage`."""
+        return self._until(SliceState.WRITTEN, look)
+
+    def _until(self, state: SliceState, look: Look) -> list[SliceRecord]:
+        while True:
+            found = self.ledger.slices()
+            look(found)
+            left = [each.slice_no for each in found if each.state is not state]
+            if not left:
+                return found
+            if self.workers.are_running() or not self._stage_here(left, look):
+                self.clock.sleep(_LOOK_SECONDS)
+
+    def _stage_here(self, slices: Sequence[int], look: Look) -> bool:
+        """Stage the first slice that no other process has; return whether there was one."""
+        self.ledger.free_slices_of_dead()
+        return any(self.stage_here(slice_no, lambda: look(())) for slice_no in slices)
+
+
+def first_of_each_file(slices: Sequence[SliceRecord]) -> list[SliceRecord]:
+    """Return the staged slices of each file up to the first that is not: the rows before it can be numbered."""
+    first: list[SliceRecord] = []
+    for _, of_file in groupby(slices, key=lambda each: each.file_no):
+        for each in of_file:
+            if each.state is SliceState.OPEN:
+                break
+            first.append(each)
+    return first
