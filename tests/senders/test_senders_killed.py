@@ -9,4 +9,4 @@ from tests.senders.scene import Scene
 @pytest.mark.parametrize("death", list(Death))
 def test_a_run_survives_the_death_of_a_process(scene: Scene, death: Death) -> None:
     """Each row succeeds, each key has one body, and only what one process had under way is repeated."""
-    assert play(scene, death, after=20, rows=90) == Killed(exit_code=0, was_refused=death is Death.FROZEN)
+    assert play(scene, death, after=20, rows=60) == Killed(exit_code=0, was_refused=death is Death.FROZEN)
