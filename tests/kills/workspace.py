@@ -129,9 +129,9 @@ class Workspace:
             child.kill()
 
 
-def end_of(process: "subprocess.Popen[str]") -> CommandResult:
-    """Wait for the end of a process."""
-    stdout, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
+def end_of(process: "subprocess.Popen[str]", seconds: float = _TIMEOUT_SECONDS) -> CommandResult:
+    """Wait for the end of a process, for so many seconds at most."""
+    stdout, stderr = process.communicate(timeout=seconds)
     return CommandResult(process.returncode, stdout, stderr)
 
 

@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--crashes", type=int, default=20, help="crashes under runs that send orders (20)")
     parser.add_argument("--points-crashes", type=int, default=5, help="crashes under runs at the quota of points (5)")
     parser.add_argument("--host-kills", type=int, default=20, help="kills after which another host resumes (20)")
-    parser.add_argument("--balances", type=int, default=80, help="balances of each of 2 hosts under one quota (80)")
+    parser.add_argument("--balances", type=int, default=300, help="balances of each of 2 hosts under one quota (300)")
     parser.add_argument("--rows", type=int, default=400, help="orders of a run (400)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the crashes (0)")
     args = parser.parse_args()

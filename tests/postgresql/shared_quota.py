@@ -66,7 +66,7 @@ def share_the_quota(folder: Path, server: PostgresServer, rows: int) -> Shared:
             processes = [
                 workspace.start("run", job, wrapper=host.wrapper) for job, host in (("points", one), ("more", other))
             ]
-            ends = [end_of(process) for process in processes]
+            ends = [end_of(process, 60 + rows) for process in processes]
         assert [end.exit_code for end in ends] == [0, 0], ends
         entries = sorted(simulator.journal.entries, key=lambda entry: entry.steady)
     promises.nothing_counts_twice(entries)

@@ -140,6 +140,16 @@ def test_a_quota_that_a_used_ledger_does_not_know_begins_cautiously(used: Server
     assert found == [b"[0, null]", b"x"]
 
 
+def test_a_resync_of_an_empty_ledger_is_cautious_with_each_quota(ready: Server) -> None:
+    """It forgets the quotas before its new generation is committed, and knows none of them."""
+    one = store(ready, SystemClock())
+    one.forget()
+    found = one.change("points", lambda state: (b"x", state))
+    one.close()
+
+    assert found == b"[0, null]"
+
+
 def test_a_crash_of_the_server_empties_the_quotas(doomed: PostgresServer, tmp_path: Path) -> None:
     """Its last commits may be lost, so a run that goes on begins cautiously, whatever was known before."""
     server = Server(doomed.database(), tmp_path)

@@ -62,11 +62,11 @@ def test_an_error_of_the_server_names_no_row(marked: Workspace, url: str, table:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT wanted CHECK (false)".encode())
     ended = marked.backfill("run", "orders")
-    told = ended.stdout + ended.stderr + "".join(written(marked.folder).values())
+    shown = ended.stdout + ended.stderr + "".join(written(marked.folder).values())
 
     assert ended.exit_code == 1
     assert f'new row for relation "{table}" violates check constraint' in ended.stderr
-    assert marks_in(told, marked) == []
+    assert marks_in(shown, marked) == []
 
 
 def test_a_key_is_never_a_statement(workspace: Workspace, url: str) -> None:

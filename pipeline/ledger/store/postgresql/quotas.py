@@ -128,6 +128,7 @@ class ServerQuotaStore:
     def forget(self) -> None:
         """Make every quota begin cautiously: what was sent in the last moments is not known."""
         with self._turn, with_clear_errors(self._name):
+            self._state_of_new = _FORGOTTEN
             self._connection.execute("UPDATE quotas SET state = ?", (_FORGOTTEN,))
 
     def close(self) -> None:
