@@ -16,7 +16,10 @@ Read in this order:
 Imports point down this list; import-linter checks it.
 """
 
+from functools import cache
 
+
+@cache
 def version() -> str:
     """Return the version of the installed distribution."""
     from importlib import metadata  # noqa: PLC0415 - slow to load, and seldom needed

@@ -17,7 +17,7 @@ from pipeline.map.fields import PART_OF_BIZ_DATA, export_schema, field_of
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import KEY_OF_API, SEAL
 from pipeline.map.values.conversion import Convert, conversion
-from pipeline.model import Export, Fault, Filtered, Invalid, Mapped, Payload, Row
+from pipeline.model import Api, Export, Fault, Filtered, Invalid, Mapped, Payload, Row
 from pipeline.resources import schema
 
 # Readers and other programs write it for undecodable bytes, so it is never part of the real value.
@@ -56,8 +56,8 @@ class RowMapper:
         self.conversions = _conversions(rules, sources)
         self._has_parts = any(name.startswith(PART_OF_BIZ_DATA) for name in sources.fed())
         self._export = rules.export
-        self._rows = CompiledSchema(export_schema(rules.export))
-        self._bodies = CompiledSchema(schema(f"payloads/{rules.api.partition('.')[2]}.json"))
+        self._rows = _schema_of_rows(rules.export)
+        self._bodies = _schema_of_bodies(rules.api)
         self._compose = COMPOSE[rules.export, rules.api]
         self._salt = rules.salt if rules.api.sends_balances else ""
         self._brand_id = rules.brand_id
@@ -179,6 +179,16 @@ class RowMapper:
         faults = tuple(self._fault_texts.fault(breach, texts, fields) for breach in found)
         key_is_at_fault = any(breach.path == (self.key,) for breach in found)
         return Invalid(faults, None if key_is_at_fault else fields.get(self.key))
+
+
+@cache
+def _schema_of_rows(export: Export) -> CompiledSchema:
+    return CompiledSchema(export_schema(export))
+
+
+@cache
+def _schema_of_bodies(api: Api) -> CompiledSchema:
+    return CompiledSchema(schema(f"payloads/{api.partition('.')[2]}.json"))
 
 
 @cache

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from unicodedata import east_asian_width
 
 import leather
@@ -97,6 +98,7 @@ def _bars(bars: Sequence[tuple[str, int]], color: str, title: str, note: str) ->
     if not any(count for _, count in bars):
         return None
     chart = leather.Chart()
+    chart.set_x_scale(_scale(max(count for _, count in bars)))
     chart.add_bars([(count, _padded(f"{label}: {count:,}")) for label, count in bars], fill_color=color)
     chart.add_x_axis(tick_formatter=_whole)
     return Chart(title, note, _svg(chart))
@@ -107,10 +109,17 @@ def _over_time(bins: TimeBins, most: float) -> leather.Chart:
     start, span, unit = bins.starts[0], len(bins.starts) * bins.width, _unit(bins)
     form = "%m-%d %H:%M" if span > _DAY else "%H:%M" if unit > 1 else "%H:%M:%S"
     chart = leather.Chart()
-    chart.add_x_scale(0, span / unit)
+    chart.set_x_scale(_scale(span / unit))
     chart.add_x_axis(tick_formatter=lambda at, *_: datetime.fromtimestamp(start + float(at) * unit, UTC).strftime(form))
-    chart.add_y_scale(0, most)
+    chart.set_y_scale(_scale(most))
     return chart
+
+
+# leather tries dozens of ways to mark a scale, which takes longer than drawing the chart.
+@lru_cache(maxsize=256)
+def _scale(most: float) -> leather.Linear:
+    """Return a scale from 0 to `most`."""
+    return leather.Linear(0, most)
 
 
 def _steps(bins: TimeBins, values: Sequence[float]) -> list[tuple[float, float]]:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from cryptography import x509
@@ -190,6 +191,8 @@ def _read(body: bytes) -> object:
     return _UNREADABLE
 
 
+# Checking a private key takes 30 ms, and jobs or runs of one process often share it.
+@lru_cache(maxsize=16)
 def _private_key(der: bytes) -> object:
     return load_der_private_key(der, password=None)
 

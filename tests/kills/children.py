@@ -14,8 +14,11 @@ from pipeline.cli.main import main
 from tests.changed_system import changed_by
 
 _FORKS = multiprocessing.get_context("forkserver")
-# Imported once, before the fork.
-_FORKS.set_forkserver_preload(["pipeline.cli.run", "pipeline.cli.past_runs.history", "ulid", __name__])
+# Imported once, before the fork: also what a run imports late. Arrow imports pandas.
+_FORKS.set_forkserver_preload([
+    "pipeline.cli.run", "pipeline.cli.past_runs.history", "pipeline.report.charts",
+    "pipeline.write.transport.requests_transport", "jinja2", "pandas", "structlog", "ulid", "xlsxwriter", __name__,
+])  # fmt: skip
 _TIMEOUT_SECONDS = 60.0
 
 

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -77,12 +78,8 @@ def ca_bundle_file(table: Table, context: LoadContext) -> Path | None:
 
 
 def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        if path.is_dir():
-            context.load_verify_locations(capath=path)
-        else:
-            context.load_verify_locations(cafile=path)
+        _read_bundle(path, path.stat().st_mtime_ns)
     except FileNotFoundError:
         table.fault("ca_bundle_file", t("{shown}: there is no such file", shown=shown))
     except ssl.SSLError:
@@ -93,6 +90,17 @@ def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
         cause = exc.strerror if isinstance(exc, OSError) else t("no path")
         table.fault("ca_bundle_file", t("{shown}: the file can't be read: {cause}", shown=shown, cause=cause))
     return path
+
+
+# A bundle of the system takes 40 ms, and accounts often share it.
+@lru_cache(maxsize=16)
+def _read_bundle(path: Path, _modified: int) -> None:
+    """Read CA certificates, again after a change. Raises OSError and ValueError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if path.is_dir():
+        context.load_verify_locations(capath=path)
+    else:
+        context.load_verify_locations(cafile=path)
 
 
 def _split(text: str) -> SplitResult | None:
