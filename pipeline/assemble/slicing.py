@@ -140,30 +140,35 @@ class SliceWork:
     """
     Slices as the work of a worker: `do_next` stages one, or writes its rows.
 
-    `is_wanted` says which runs the worker is for. A slice that fails here is left to others from then on.
+    `is_wanted` says whether the worker is for a run; `tick` is called after each chunk. A slice that fails here is left
+    to others from then on.
     """
 
-    def __init__(self, config: Config, ledger: Ledger, is_wanted: Callable[[OpenSlice], bool]) -> None:
-        self._config = config
-        self._ledger = ledger
-        self._is_wanted = is_wanted
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        is_wanted: Callable[[RunRecord], bool],
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._config, self._ledger, self._is_wanted, self._tick = config, ledger, is_wanted, tick
         self._failed: set[OpenSlice] = set()
 
     def do_next(self) -> bool:
         """Stage the first wanted slice that no process has, or write its rows; return whether there was one."""
-        for each in self._ledger.open_slices():
-            if each in self._failed or not self._is_wanted(each):
-                continue
-            try:
-                if stage_slice(self._config, self._ledger, self._ledger.find(each.run_id), each.slice_no):
-                    return True
-            except (SettingsError, SourceError, LedgerError) as exc:
-                self._failed.add(each)
-                _log.warning(
-                    t("can't read slice {slice_no} of run {run_id}, which is left to other processes: {reason}",
-                      slice_no=each.slice_no, run_id=each.run_id, reason=exc)
-                )  # fmt: skip
-        return False
+        return any(self._do(each) for each in self._ledger.open_slices() if each not in self._failed)
+
+    def _do(self, each: OpenSlice) -> bool:
+        try:
+            run = self._ledger.find(each.run_id)
+            return self._is_wanted(run) and stage_slice(self._config, self._ledger, run, each.slice_no, self._tick)
+        except (SettingsError, SourceError, LedgerError) as exc:
+            self._failed.add(each)
+            _log.warning(
+                t("can't read slice {slice_no} of run {run_id}, which is left to other processes: {reason}",
+                  slice_no=each.slice_no, run_id=each.run_id, reason=exc)
+            )  # fmt: skip
+            return False
 
 
 def slice_driver(

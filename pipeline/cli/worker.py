@@ -1,4 +1,4 @@
-"""`backfill worker`: send for runs that other processes began, until stopped."""
+"""`backfill worker`: stage and send for runs that other processes began, until stopped."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
 from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.system import MakeSystem, System
 from pipeline.assemble.senders import PartitionWork, WantedRuns, no_server
+from pipeline.assemble.slicing import SliceWork
 from pipeline.assemble.work_loop import work_until_stopped
 from pipeline.cli.run import ActiveRun, draining_signals
 from pipeline.cli.terminal.logs import log, set_up_logs
@@ -52,19 +53,21 @@ def _work(args: argparse.Namespace, make_system: MakeSystem, clock: SystemClock,
         log.warning(warning)
     health = HealthFile(args.health_file, clock)
     with closing(open_the_ledger(config, clock, open_ledger=make_system(clock).open_ledger)) as ledger:
+        wanted = WantedRuns(args.jobs, args.merchants, args.run and ledger.find(args.run).run_id)
+        slices = SliceWork(config, ledger, lambda run: wanted.has(run, ledger.merchant_of(run)), tick=health.touch)
         partitions = PartitionWork(
             config.path,
             os.environ,
             ledger,
             clock,
-            WantedRuns(args.jobs, args.merchants, args.run and ledger.find(args.run).run_id),
+            wanted,
             make_system=make_system,
             follow=stopping.follow,
             tick=health.touch,
         )
         log.info(t("the worker waits for runs to send"), extra={"event": "worker_begun"})
         work_until_stopped(
-            [partitions],
+            [slices, partitions],
             clock,
             lambda: stopping.is_stopped or _is_over(args.run, ledger),
             tick=health.touch,

@@ -69,7 +69,8 @@ class Scenario:
     Runs over one ledger, and a platform that applies each key once.
 
     `acted` is what the platform applied. `confirmed` is what the ledger has on disk as delivered, `uncommitted` what it
-    was given since its last commit. `newest` is the position of each card's newest confirmed balance.
+    was given since its last commit. `newest` is the position of each card's newest confirmed balance, `places` that of
+    the newest row that was sent under each key.
     """
 
     job_runs: JobRuns
@@ -80,6 +81,7 @@ class Scenario:
     confirmed: set[str] = field(default_factory=set)
     uncommitted: list[Due] = field(default_factory=list)
     newest: dict[bytes, int] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
 
     def chance(self, one_in: int) -> bool:
         return self.data.draw(st.integers(1, one_in)) == one_in
@@ -142,7 +144,9 @@ class Scenario:
         answer: Verdict = DONE
         if isinstance(admission, Go):
             assert due.identity not in self.confirmed, "what is known as delivered is never sent again"
-            assert due.balance is None or due.position >= self.newest.get(due.balance.card, 0), "no balance goes back"
+            # A request stands for the newest row with its key, whichever run sends it.
+            place = self.places[due.identity] = max(due.position, self.places.get(due.identity, 0))
+            assert due.balance is None or place >= self.newest.get(due.balance.card, 0), "no balance goes back"
             answer = self.answer(due)
         if not dies:
             run.settle(due, ended(admission, answer))
@@ -153,7 +157,7 @@ class Scenario:
         for due in self.uncommitted:
             self.confirmed.add(due.identity)
             if due.balance is not None:
-                self.newest[due.balance.card] = due.position
+                self.newest[due.balance.card] = self.places[due.identity]
         self.uncommitted.clear()
 
     def answer(self, due: Due) -> Verdict:
