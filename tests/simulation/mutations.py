@@ -310,7 +310,6 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "True",
         ),
         Body("pipeline.ledger.store.postgresql.transactions:PostgresTransactions._refuse_if_behind", "return"),
-        Text("pipeline.ledger.store.lease:_LOCK", "WHERE job = ? AND fence = ?", "WHERE job = ? AND fence > 0 * ?"),
     ),
     "a process that can't be seen counts as dead": (Body("pipeline.ledger.store.lease:_can_see", "return True"),),
     "other senders of balances are ignored": (Body("pipeline.assemble.parts.new_run:others_of", "return None"),),

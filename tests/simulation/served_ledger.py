@@ -91,6 +91,7 @@ class ServedLedgers:
         try:
             yield ledger
         finally:
+            ledger.close()
             self._server.drop(url)
 
 
@@ -156,7 +157,12 @@ class ServedLedger:
         self._is_new()
         return True
 
+    def close(self) -> None:
+        """End the sessions that no process uses."""
+        while self._sessions:
+            self._sessions.pop().close()
+
     def _replace(self, template: str) -> None:
-        self._sessions = []
+        self.close()
         self._postgres.drop(self._url)
         self._postgres.make(self._url.rpartition("/")[2], template)

@@ -9,7 +9,7 @@ from tests.simulation.served_ledger import ServedLedgers
 
 postgres = fixtures.postgres
 
-_SEEDS, _BATCH = 40, 10
+_SEEDS, _BATCH = 20, 5
 
 
 @pytest.fixture(scope="session")
