@@ -30,7 +30,7 @@ from tests.moved_clock import MovedClock
 
 T = TypeVar("T")
 
-# Memory is measured with a quarter of the dues in each page: then a quarter of the rows tells as much of delivering.
+# Memory is measured with a quarter of the dues in each page: then a quarter of the rows is enough for delivering.
 _SMALL_PAGES = replace(DEFAULT_SIZES, page_dues=DEFAULT_SIZES.page_dues // 4)
 
 # Runs this many rows in a new folder; returns a count for each phase.
