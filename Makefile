@@ -142,9 +142,10 @@ $(VENV)/runtime: $(VENV)/made requirements/runtime.lock requirements/build.lock 
 	@$(INSTALL_PROJECT)
 	@touch $@
 
+# The lock file is complete. Compiling all of it takes longer than compiling what is imported.
 $(VENV)/dev: $(VENV)/made requirements/dev.lock pyproject.toml
 	@echo "set-up: requirements/dev.lock, and the project (the first time this takes a minute or two)"
-	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@$(PIP_INSTALL) --no-compile --no-deps --require-hashes -r requirements/dev.lock
 	@$(INSTALL_PROJECT)
 	@touch $@ $(VENV)/runtime
 
