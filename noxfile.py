@@ -44,7 +44,7 @@ def fast(session: nox.Session) -> None:
 
 
 def _run(session: nox.Session, selection: Sequence[str]) -> None:
-    # Modules are compiled when they are imported: only some are.
-    session.install("--no-compile", "--require-hashes", "-r", "requirements/dev.lock")
+    # The lock file is complete. Modules are compiled when they are imported: only some are.
+    session.install("--no-compile", "--no-deps", "--require-hashes", "-r", "requirements/dev.lock")
     session.install("--no-deps", "--no-build-isolation", "--editable", ".")
     session.run("python", "-m", "pytest", *(session.posargs or selection))

@@ -17,6 +17,7 @@ from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.run_options import RunOptions
 from pipeline.assemble.parts.system import System
 from pipeline.assemble.runner import Runner
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase
 from pipeline.ledger.store.database import connect
@@ -28,6 +29,9 @@ from pipeline.write.ports import Signer, Transport
 from tests.moved_clock import MovedClock
 
 T = TypeVar("T")
+
+# Memory is measured with a quarter of the dues in each page: then a quarter of the rows is enough for delivering.
+_SMALL_PAGES = replace(DEFAULT_SIZES, page_dues=DEFAULT_SIZES.page_dues // 4)
 
 # Runs this many rows in a new folder; returns a count for each phase.
 Count = Callable[[Path, int], Counter[Phase]]
@@ -85,6 +89,7 @@ class CountedRun:
     trace: Callable[[str], None] | None = None
     enter: Callable[[Phase], None] = lambda _phase: None
     delivers: bool = True
+    sizes: BatchSizes = DEFAULT_SIZES
     signer: Signer = field(default_factory=InstantPlatform)
     transport: Transport = field(default_factory=InstantPlatform)
 
@@ -109,7 +114,7 @@ class CountedRun:
             boot="this",
             folder=self.folder,
         )
-        ledger = Ledger(self.folder / "ledger.db", clock, this_process(), connect=self._connect)
+        ledger = Ledger(self.folder / "ledger.db", clock, this_process(), connect=self._connect, sizes=self.sizes)
         try:
             files = Runner(config, ledger, system, RunEvents()).run("orders", ["orders.csv"], RunOptions())
         finally:
@@ -161,7 +166,7 @@ def peaks(folder: Path, rows: int, *, delivers: bool, one_lane: bool = False) ->
         gc.collect()
         tracemalloc.reset_peak()
 
-    counted_run = CountedRun(folder, rows, one_lane, enter=enter, delivers=delivers)
+    counted_run = CountedRun(folder, rows, one_lane, enter=enter, delivers=delivers, sizes=_SMALL_PAGES)
     tracemalloc.start()
     try:
         counted_run.run()

@@ -10,7 +10,7 @@ from tests.kills.exports import orders, points
 from tests.kills.histories import Killer
 
 
-@pytest.mark.parametrize(("transport", "kills"), [(TransportName.REQUESTS, 12), (TransportName.CURL, 6)])
+@pytest.mark.parametrize(("transport", "kills"), [(TransportName.REQUESTS, 8), (TransportName.CURL, 4)])
 def test_a_run_that_is_killed_many_times_completes(
     tmp_path: Path, simulator: Simulator, transport: TransportName, kills: int
 ) -> None:

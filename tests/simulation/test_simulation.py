@@ -8,7 +8,8 @@ from tests.simulation.play import play, play_long_run
 from tests.simulation.wire import TRANSPORTS, wired
 
 _SEEDS, _BATCH = 1000, 25
-_WIRED_SEEDS = 50
+# The first 18 histories have each kind of loss, of stray answer and of status.
+_WIRED_SEEDS = 18
 
 
 @pytest.mark.parametrize("first", range(0, _SEEDS, _BATCH))
@@ -26,18 +27,19 @@ def test_a_seed_plays_the_same_history_again() -> None:
     assert first.journal.entries
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_history_is_the_same_over_either_transport(transport: str) -> None:
+def test_a_history_is_the_same_over_either_transport() -> None:
     """Each transport sends a signed request once and returns the same result."""
-    with wired(transport) as wire:
-        for seed in range(_WIRED_SEEDS):
-            assert play(seed, wire).journal == play(seed).journal
+    for seed in range(_WIRED_SEEDS):
+        journal = play(seed).journal
+        for transport in TRANSPORTS:
+            with wired(transport) as wire:
+                assert play(seed, wire).journal == journal
 
 
 @pytest.mark.parametrize(("api", "limit", "used"), [(Api.POINTS, 5.0, 0.95), (Api.BRAND_POINTS, 10.0, 0.94)])
 def test_the_quota_is_used_and_never_exceeded(api: Api, limit: float, used: float) -> None:
     """At round trips of 20 to 120 ms a run uses about 95 % of its quota, and no second has more than the limit."""
-    sent = [entry.sent_at for entry in play_long_run(hours=0.2, api=api).journal.entries]
+    sent = [entry.sent_at for entry in play_long_run(hours=0.1, api=api).journal.entries]
 
     assert len(sent) / (limit * (sent[-1] - sent[0])) >= used
 

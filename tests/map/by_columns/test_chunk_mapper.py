@@ -353,7 +353,7 @@ def key_of(mapped: Mapped | BadRow) -> str | None:
             return key_of_row(mapped)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(data=st.data(), worth_learning=st.sampled_from([1, 2, 4]))
 @pytest.mark.parametrize("export", Export)
 def test_a_chunk_is_mapped_like_its_rows(data: st.DataObject, worth_learning: int, good: Good, export: Export) -> None:
