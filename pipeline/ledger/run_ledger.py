@@ -228,7 +228,9 @@ class RunLedger(SendingLedger):
 
     def free_slices_of_dead(self) -> None:
         """Leave the slices of processes of this machine that have ended to others, before their leases end."""
-        self._commit(lambda c: slice_table.free_slices_of_dead(c, self.run, self._is_gone))
+        dead = self._file.read(lambda c: slice_table.slices_of_dead(c, self.run, self._is_gone))
+        if dead:
+            self._commit(lambda c: slice_table.release_all(c, self.run, dead))
 
     def stage_again(self, staged: Sequence[SliceRecord]) -> int:
         """Have slices staged again whose result can't be used; return how many."""

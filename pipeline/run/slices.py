@@ -91,12 +91,12 @@ class SliceDriver:
             left = [each.slice_no for each in found if each.state is not state]
             if not left:
                 return found
+            self.ledger.free_slices_of_dead()
             if self.workers.are_running() or not self._stage_here(left, look):
                 self.clock.sleep(_LOOK_SECONDS)
 
     def _stage_here(self, slices: Sequence[int], look: Look) -> bool:
         """Stage the first slice that no other process has; return whether there was one."""
-        self.ledger.free_slices_of_dead()
         return any(self.stage_here(slice_no, lambda: look(())) for slice_no in slices)
 
 

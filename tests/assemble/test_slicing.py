@@ -26,15 +26,17 @@ from pipeline.assemble.slicing import LocalWorkers, SliceWork, stage_slice
 from pipeline.clock import SystemClock
 from pipeline.errors import SourceError
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
 from pipeline.ledger.store.lease import LeaseOwner, this_process
 from pipeline.map import retarget
 from pipeline.model import RowLimit
 from pipeline.read import CutSizes
 from pipeline.read.files.bounds import Bounds
-from pipeline.run.events import RunEvents
+from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.ports import SliceWorkers
 from pipeline.settings import Config
 from pipeline.simulator import client_config, write_client_keys
+from pipeline.write.brakes.run_control import Ending, RunControl
 from tests.acceptance.workspace import JOBS, Tables, balance, order, refund, state, task, toml
 from tests.guards.spending import SequentialEngine
 from tests.postgresql import fixtures
@@ -121,6 +123,17 @@ class Elsewhere:
         pass
 
 
+class StopBeforeSending:
+    """Ends a run once all rows are decided on."""
+
+    def begun(self, _run: RunRecord, control: RunControl) -> None:
+        self._control = control
+
+    def phase(self, phase: ProgressPhase) -> None:
+        if phase is ProgressPhase.SENDING:
+            self._control.drain(Ending.INTERRUPTED, "nothing is sent")
+
+
 class Scene:
     """A config with four jobs, whose ledger is a database of its own."""
 
@@ -149,14 +162,16 @@ class Scene:
         """Run a job; return the outcomes. With `workers` the inputs are staged in slices."""
         system = replace(
             System.real(self.clock),
-            engine=SequentialEngine(lambda _phase: None, carries=sends),
+            engine=SequentialEngine(lambda _phase: None, carries=True),
             signer_of=lambda _account, _api: InstantPlatform(),
             transport_of=lambda _account, _job: InstantPlatform(),
             folder=self.folder,
         )
+        stop = StopBeforeSending()
+        events = RunEvents() if sends else RunEvents(begun=stop.begun, phase=stop.phase)
         with self.ledger() as ledger:
             runner = Runner(
-                self.config, ledger, system, RunEvents(), chunk_rows=2, cut_sizes=SIZES,
+                self.config, ledger, system, events, chunk_rows=2, cut_sizes=SIZES,
                 workers_of=lambda _config, _processes: cast("SliceWorkers", workers),
             )  # fmt: skip
             files = runner.run(

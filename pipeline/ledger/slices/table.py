@@ -291,11 +291,16 @@ def reopen(connection: Connection, run: RunRecord, staged: SliceRecord, unfixed:
     connection.execute(_REOPEN, (_json(cut), run.run_no, staged.slice_no, staged.fence))
 
 
-def free_slices_of_dead(connection: Connection, run: RunRecord, is_gone: IsGone) -> None:
-    """Leave the slices of processes that have surely ended to others, before their leases end."""
-    for slice_no, fence, owner in connection.execute(_HELD, (run.run_no,)).fetchall():
-        if is_gone(owner):
-            connection.execute(_RELEASE, (run.run_no, slice_no, fence))
+def slices_of_dead(connection: Connection, run: RunRecord, is_gone: IsGone) -> list[tuple[int, int]]:
+    """Return number and fence of each slice whose process has surely ended."""
+    held = connection.execute(_HELD, (run.run_no,)).fetchall()
+    return [(slice_no, fence) for slice_no, fence, owner in held if is_gone(owner)]
+
+
+def release_all(connection: Connection, run: RunRecord, slices: Sequence[tuple[int, int]]) -> None:
+    """Leave slices to others, before their leases end; each is named by number and fence."""
+    for slice_no, fence in slices:
+        connection.execute(_RELEASE, (run.run_no, slice_no, fence))
 
 
 def _own(run: RunRecord, taken: TakenSlice) -> tuple[int, int, int]:
