@@ -68,15 +68,16 @@ def check_run(evidence: Evidence) -> None:
     _lanes_are_kept(evidence)
 
 
-# Errors of a run whose ledger is another one: in a file, and on a server.
-_OF_LOSSES = ("deleted, moved or replaced", "has lost commits", "taken over")
+# Errors of a run that lost its job, and of one whose ledger is another one: in a file, and on a server.
+_OF_TAKEOVERS = ("taken over", "held up for longer than its lease")
+_OF_LOSSES = ("deleted, moved or replaced", "it was overwritten", "has lost commits", *_OF_TAKEOVERS)
 
 
 def _no_internal_error(evidence: Evidence) -> None:
     """A command fails only if it lost its job while it was held up, or its clock moved, or its ledger was lost."""
     steps = [result.step for result in evidence.results]
     may_lose_its_job = any(step.frozen_after is not None or step.clock_step for step in steps)
-    may_fail = [*(_OF_LOSSES if evidence.losses else ()), *(["taken over"] if may_lose_its_job else ())]
+    may_fail = [*(_OF_LOSSES if evidence.losses else ()), *(_OF_TAKEOVERS if may_lose_its_job else ())]
     for result in evidence.results:
         if result.exit_code == 1 and not any(text in (result.error or "") for text in may_fail):
             raise Broken(f"a command failed: {result.error}")

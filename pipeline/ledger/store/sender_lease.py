@@ -58,7 +58,7 @@ class SenderLease:
         if line is None:
             raise LedgerError(
                 t(
-                    "this sender was held up for longer than its lease; others send its rows, and nothing more is "
+                    "this sender was held up for longer than its lease, or the ledger was restored; nothing more is "
                     "sent here"
                 )
             )
