@@ -113,7 +113,7 @@ def test_senders_take_partitions_in_the_order_of_the_queue(hosts: Hosts) -> None
 
     assert heads == [1, 17]
     assert sorted(due.row_no for due in taken) == [n for n in range(1, 41) if n not in heads]
-    assert (left.partitions, left.has_free) == (3, False)
+    assert (left.count, left.has_free) == (3, False)
     assert hosts.join(run) is None
 
 

@@ -70,10 +70,10 @@ class SharedSender:
         left = self.run.look(share)
         if left.has_free and (sender := self.ledger.join(self.run.run, share, leads=True)) is not None:
             deliver_partitions(self.threads, sender, tick)
-        elif left.partitions:
+        elif left.count:
             self.clock.sleep(_POLL_SECONDS)
             tick()
-        return left.partitions > 0
+        return left.count > 0
 
     def throttled(self) -> int:
         """Return the number of throttled answers, of all senders."""

@@ -65,7 +65,7 @@ class Partition:
 class PartitionsLeft:
     """How many partitions of a run are not done, and whether one of them has no sender."""
 
-    partitions: int
+    count: int
     has_free: bool
 
 
