@@ -264,7 +264,7 @@ def test_a_due_that_was_cut_short_is_due_for_the_next_sender(hosts: Hosts) -> No
     following.heartbeat()
 
     assert [due.request_key for due in rest] == [b.request_key]
-    assert run.look(Known()).partitions == 0
+    assert run.look(Known()).count == 0
     assert following._file.read(lambda c: c.execute("SELECT attempts FROM dues ORDER BY due_no").fetchall()) == [
         (1,), (1 + ended(Go(doubt=False), DONE).attempts,)
     ]  # fmt: skip
@@ -305,7 +305,7 @@ def test_a_resume_waits_until_the_senders_have_left(hosts: Hosts) -> None:
     assert last is not None
     assert last.ending == RunEnding("interrupted", "another process continues the run")
     assert again.count_unreached() == len(ROWS)
-    assert again.look(Known()).partitions == 3
+    assert again.look(Known()).count == 3
     assert again._file.read(lambda c: c.execute("SELECT * FROM senders").fetchall()) == []
 
 

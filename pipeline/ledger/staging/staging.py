@@ -3,7 +3,7 @@
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -61,7 +61,7 @@ class Prepared:
 
     chunk: StagedChunk
     notes: Notes
-    states: Sequence[NotedState]
+    states: Sequence[NotedState] = field(repr=False)
     invalid: int
 
 
