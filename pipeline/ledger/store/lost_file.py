@@ -45,23 +45,23 @@ class StoredState:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = self._stamp_now()
+        self._facts = self._facts_now()
         self._state = self._read()
 
     def goes_on(self) -> bool:
         """Return whether the file is as it was, or as a checkpoint left it."""
-        stamp = self._stamp_now()
-        if stamp == self._stamp:
+        facts = self._facts_now()
+        if facts == self._facts:
             return True
         state, before = self._read(), self._state
         if state is None:
             return before is None
         if before is not None and not _may_follow(state, before):
             return False
-        self._stamp, self._state = stamp, state
+        self._facts, self._state = facts, state
         return True
 
-    def _stamp_now(self) -> tuple[int, int]:
+    def _facts_now(self) -> tuple[int, int]:
         found = self._path.stat()
         return found.st_mtime_ns, found.st_size
 
