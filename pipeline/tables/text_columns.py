@@ -69,6 +69,12 @@ def letters_of(column: Column) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.ui
     return ends, np.frombuffer(data or b"", np.uint8)
 
 
+def joined_bytes(column: Column) -> memoryview:
+    """Return the bytes of a column's texts, one after another, without a copy. A missing text has none."""
+    ends, letters = letters_of(column)
+    return letters[ends[0] : ends[-1]].data
+
+
 def first_letters(column: Column) -> npt.NDArray[np.uint8]:
     """Return the first byte of each text; 0 for a missing or empty text."""
     ends, letters = letters_of(column)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger.staging.duplicates.partitions import Partitions, digests, numbers, numbers_of
+from pipeline.ledger.staging.duplicates.partitions import Partitions, digests, hashes, numbers, numbers_of
 from pipeline.tables.mapped_chunk import DIGEST
 
 
@@ -23,6 +23,30 @@ def test_digests_become_numbers_and_digests_again(reported: list[bytes]) -> None
     assert digests(table) == reported
     assert (table == numbers(pa.array(reported, DIGEST))).all()
     assert sorted(reported) == digests(table[np.lexsort((table[:, 1], table[:, 0]))])
+
+
+def test_hashes_are_the_same_in_each_process() -> None:
+    """The hash of a text is known, whatever comes before it in the column; half of it is its first column."""
+    texts = pa.array(["cut off", "D20261128000001", "", "退款-1"])[1:]
+
+    found = hashes(texts)
+
+    assert found.tolist() == [
+        [3034259648524062789, 10853736113271367086],
+        [1954394693521683553, 9633891363914812787],
+        [6874303525308426675, 3198384244229104088],
+    ]
+    assert (hashes(texts, halves=1) == found[:, :1]).all()
+    assert hashes(texts[:0]).shape == (0, 2)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text()))
+@example(["a", "a\x00", "", "\x00"])
+def test_hashes_differ_where_texts_differ(texts: list[str]) -> None:
+    """Different texts have different hashes, in each half."""
+    for half in hashes(pa.array(texts, pa.string())).T:
+        assert len(np.unique(half)) == len(set(texts))
 
 
 LINE = np.dtype([("hash", "u8", 2), ("n", "i8")])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tables.text_columns import column_of, first_letters, is_blank, trimmed
+from pipeline.tables.text_columns import column_of, first_letters, is_blank, joined_bytes, trimmed
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,13 @@ def test_first_bytes_of_texts() -> None:
 
     assert first_letters(column).tolist() == [ord("a"), 0, 0, 0xE5, 0x20]
     assert first_letters(column.slice(2, 2)).tolist() == [0, 0xE5]
+
+
+def test_the_bytes_of_a_column_come_one_after_another() -> None:
+    """A part of a column has its own bytes only; a missing text has none."""
+    column = column_of(["ab", None, "", "退", "c"])
+
+    assert joined_bytes(column).tobytes() == "ab退c".encode()
+    assert joined_bytes(column.slice(1, 3)).tobytes() == "退".encode()
+    assert joined_bytes(column.slice(1, 2)).tobytes() == b""
+    assert joined_bytes(column_of([])).tobytes() == b""

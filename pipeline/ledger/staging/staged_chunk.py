@@ -17,6 +17,7 @@ from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.tables.fault_groups import FaultExample, FaultKind
 from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 from pipeline.tables.rows import ArrowRows
+from pipeline.tables.text_columns import joined_bytes
 
 KEY_CONFLICT = "key_conflict"
 # The fields that group faults: faults that are equal in them are of one kind.
@@ -126,10 +127,10 @@ class StagedChunk:
         counts.rows += len(self.decisions) - self.decisions.count(RowDecision.FILTERED)
         counts.invalid += len(self.faults)
         counts.skipped += len(self.decisions) - self.decisions.count(RowDecision.DUE) - len(self.faults)
-        bodies = self.parts.take(self.due_parts()).column("body").to_pylist()
+        bodies = self.parts.take(self.due_parts()).column("body")
         counts.requests += len(bodies)
         # JSON objects one after another can be read in one way only, so no mark is needed between them.
-        counts.bodies.update(b"".join(bodies))
+        counts.bodies.update(joined_bytes(bodies))
         in_order = (self.faults[at] for at in sorted(self.faults))
         for kind, rows in Counter(map(_kind_of, in_order)).items():
             counts.faults.add(FaultKind(Status.INVALID, *kind), partial(self._first_with, kind, file), rows)

@@ -140,7 +140,7 @@ def _agreements(chunk: StagedChunk) -> EntryTable:
     numbered = pa.array(lanes[:, 0]).dictionary_encode().indices.to_numpy()
     first = np.flatnonzero(np.diff(np.maximum.accumulate(numbered), prepend=-1))
     entries = np.empty(len(first), dtype=AGREEMENT)
-    entries["agreement"] = hashes(chunk.parts.column("agreement").take(pa.array(valid[first])))[:, :1]
+    entries["agreement"] = hashes(chunk.parts.column("agreement").take(pa.array(valid[first])), halves=1)
     entries["lane"] = lanes[first]
     return entries
 
@@ -165,7 +165,7 @@ def _balances(chunk: StagedChunk, due: ArrowRows) -> EntryTable:
     entries["row_no"] = _row_nos(chunk, due)
     entries["points"] = due.numbers("points")
     # 0 means nobody.
-    entries["openid"] = np.maximum(hashes(due.column("openid").fill_null(""))[:, 0], 1)
+    entries["openid"] = np.maximum(hashes(due.column("openid").fill_null(""), halves=1)[:, 0], 1)
     entries["is_derived"] = is_derived
     return entries
 

@@ -12,8 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.ledger.store.spill_file import SpillFile
-from pipeline.model import joined_hashes
-from pipeline.tables.text_columns import Column, listed
+from pipeline.tables.text_columns import Column
 
 EntryTable = npt.NDArray[Any]
 """A structured array of entries; a hash in it is two unsigned numbers of 64 bits."""
@@ -28,6 +27,8 @@ _LEAST_BYTES = 1 << 20
 # millions of rows.
 _MOST_BYTES = 8 << 20
 _TABLE_BYTES = 4 << 20
+# The keys of the two halves of a hash, 16 bytes each. They need not be secret: a merchant's rows do not attack it.
+_HASH_KEYS = ("backfill, half 1", "backfill, half 2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,16 @@ class Partitions:
         self._spill_file.close()
 
 
-def hashes(texts: Column) -> EntryTable:
-    """Return a hash of 128 bits for each text, the same in each process. No text may be missing."""
-    return np.frombuffer(joined_hashes(listed(texts.cast(pa.binary()))), np.uint64).reshape(-1, 2)
+def hashes(texts: Column, halves: int = 2) -> EntryTable:
+    """
+    Return the SipHash of each text under one key or two, as one column or two of 64 bits. No text may be missing.
+
+    The hashes are equal in each process. pandas takes a quarter of the time of a loop over BLAKE2b.
+    """
+    from pandas.util import hash_array  # noqa: PLC0415 - slow to import
+
+    values = texts.cast(pa.binary()).to_numpy(zero_copy_only=False)
+    return np.stack([hash_array(values, hash_key=key, categorize=False) for key in _HASH_KEYS[:halves]], axis=1)
 
 
 def numbers(digests: Column) -> EntryTable:
