@@ -13,7 +13,7 @@ from pipeline.ledger.database import Database, open_database
 from pipeline.ledger.store import lease
 from pipeline.ledger.store.database import connect, empty_ledger
 from pipeline.ledger.store.lease import LeaseOwner
-from pipeline.ledger.store.marks import Marks
+from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.port import Connection, Server, Sql, insert_many, stream
 
 # The tables, each after those that its lines name; and the columns that a line is known by.

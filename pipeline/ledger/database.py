@@ -21,12 +21,12 @@ from pipeline.ledger.store.database import (
     with_clear_errors,
 )
 from pipeline.ledger.store.lease import HeldLease, Lease
-from pipeline.ledger.store.lost_file import LostFileCheck, Place
-from pipeline.ledger.store.marks import Marks
+from pipeline.ledger.store.loss_detection.lost_file import LostFileCheck, Place
+from pipeline.ledger.store.loss_detection.marks import Marks
+from pipeline.ledger.store.loss_detection.traces import has_sent
 from pipeline.ledger.store.port import Connection, Quotas, Server, Transactions
 from pipeline.ledger.store.quotas import QuotaStore, quota_path
 from pipeline.ledger.store.space import LogSize, Space, give_back
-from pipeline.ledger.store.traces import has_sent
 from pipeline.ledger.store.transactions import FileTransactions, WriteLock
 from pipeline.model import Wait
 

@@ -23,10 +23,10 @@ from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import LocalStaging
-from pipeline.ledger.store import generations
 from pipeline.ledger.store.lease import is_dead, this_process
+from pipeline.ledger.store.loss_detection import generations
+from pipeline.ledger.store.loss_detection.traces import NO_TRACES, Traces, refuse_if_behind
 from pipeline.ledger.store.port import Connection, Server
-from pipeline.ledger.store.traces import NO_TRACES, Traces, refuse_if_behind
 from pipeline.model import Status
 from pipeline.tables.mapped_chunk import MappedChunk
 from pipeline.tables.outcome_page import Outcome

@@ -23,16 +23,17 @@ from pipeline.ledger.slices import table as slice_table
 from pipeline.ledger.slices.table import OpenSlice
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.rerun import Selection
-from pipeline.ledger.store import generations, lease
+from pipeline.ledger.store import lease
 from pipeline.ledger.store.database import (
     BUSY_SECONDS,
     Connect,
     connect,
 )
 from pipeline.ledger.store.lease import IsDead, IsGone, Lease, LeaseOwner
+from pipeline.ledger.store.loss_detection import generations
+from pipeline.ledger.store.loss_detection.traces import NO_TRACES, Traces, accept, refuse_if_behind
 from pipeline.ledger.store.port import Connection, Quotas, Server
 from pipeline.ledger.store.space import Space
-from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, refuse_if_behind
 from pipeline.model import Api, Status
 from pipeline.tables.agreement_totals import OpenAgreements, StatusTotals
 from pipeline.tables.outcome_page import Outcome, OutcomePage

@@ -18,7 +18,7 @@ from pipeline.ledger.delivering.partitions import PartitionsLeft
 from pipeline.ledger.delivering.sending import SendingLedger, Share
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, skipped_rows
 from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.history.slices import delete_slice, slices
+from pipeline.ledger.history.row_ranges import delete_range, row_ranges
 from pipeline.ledger.records import (
     Due,
     InputRecord,
@@ -39,9 +39,9 @@ from pipeline.ledger.slices.table import NewSlice, SliceRecord
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
-from pipeline.ledger.store import generations
 from pipeline.ledger.store.lease import IsGone, Lease
-from pipeline.ledger.store.marks import Mark
+from pipeline.ledger.store.loss_detection import generations
+from pipeline.ledger.store.loss_detection.marks import Mark
 from pipeline.ledger.store.port import Connection
 from pipeline.ledger.store.sender_lease import end_all_senders, end_dead_senders
 from pipeline.model import LaneOrder
@@ -126,14 +126,14 @@ class RunLedger(SendingLedger):
 
         return self._commit(write_and_renew)
 
-    def _commit_in_slices(self, table: str, which: str, write: Callable[..., None]) -> None:
+    def _commit_in_ranges(self, table: str, which: str, write: Callable[..., None]) -> None:
         """
-        Commit a change of all lines of a table for which `which` holds, slice by slice: others can write in between.
+        Commit a change of all lines of a table for which `which` holds, range by range: others can write in between.
 
-        `write` gets `first` and `last`, the first and last row number of a slice. After a crash some slices are
+        `write` gets `first` and `last`, the first and last row number of a range. After a crash some ranges are
         written, and written once more later: the change has to allow that.
         """
-        for first, last in slices(self._file.read, self.run.run_no, table, which, lines=self._sizes.slice_rows):
+        for first, last in row_ranges(self._file.read, self.run.run_no, table, which, lines=self._sizes.range_rows):
             self._commit_at_length(partial(write, first=first, last=last))
 
     def reports_to(self, folder: Path) -> None:
@@ -149,7 +149,7 @@ class RunLedger(SendingLedger):
         """Delete what was staged: the run will be staged again."""
         self._forget_staging()
         for table in ("dues", "rows", "origins"):
-            self._commit_in_slices(table, "TRUE", partial(delete_slice, run_no=self.run.run_no, table=table))
+            self._commit_in_ranges(table, "TRUE", partial(delete_range, run_no=self.run.run_no, table=table))
         self._commit_at_length(lambda c: inputs.forget_inputs(c, self.run))
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
@@ -253,7 +253,7 @@ class RunLedger(SendingLedger):
 
     def reopen(self) -> None:
         """Make dues due again that the run left unsent, blocked or unfinished."""
-        self._commit_in_slices("dues", dues.LEFT_OPEN, partial(dues.reopen_dues, run=self.run))
+        self._commit_in_ranges("dues", dues.LEFT_OPEN, partial(dues.reopen_dues, run=self.run))
 
     def follow_new_keys(self, retarget: Retarget) -> None:
         """Put the last key of their payment into refunds that are still to be sent."""
@@ -385,9 +385,9 @@ class RunLedger(SendingLedger):
 
             unsent = partial(decide.write_unsent, run=self.run, open_as=open_as)
             self._commit_at_length(partial(_with_chunk, load=load, write=unsent))
-        self._commit_in_slices("dues", dues.NOT_REACHED, partial(dues.close_dues, run=self.run, open_as=open_as))
+        self._commit_in_ranges("dues", dues.NOT_REACHED, partial(dues.close_dues, run=self.run, open_as=open_as))
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
-            self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))
+            self._commit_in_ranges("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))
 
         if self._is_cut:
             self._commit(lambda c: inputs.forget_slices(c, self.run.run_no))

@@ -14,7 +14,7 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.store.lost_file import Place
+from pipeline.ledger.store.loss_detection.lost_file import Place
 from tests.ledger_runs.job_runs import DEAD, DONE, ME, JobRuns
 from tests.ledger_runs.staged_rows import order
 from tests.moved_clock import MovedClock

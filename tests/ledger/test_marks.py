@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger.store.marks import Mark, Marks, mark_path, read_mark
+from pipeline.ledger.store.loss_detection.marks import Mark, Marks, mark_path, read_mark
 
 
 def test_a_written_mark_is_read_back(tmp_path: Path) -> None:

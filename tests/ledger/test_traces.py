@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import LedgerBehind
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
-from pipeline.ledger.store.traces import ReportTrace, Traces
+from pipeline.ledger.store.loss_detection.traces import ReportTrace, Traces
 from pipeline.model import Export
 from tests.ledger_runs.job_runs import DEAD, ME, JobRuns, conclude
 from tests.ledger_runs.staged_rows import StagedRow, balance, order

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.clock import SystemClock
 from pipeline.errors import LedgerError
-from pipeline.ledger.store.marks import Marks
+from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.port import Server
 from pipeline.ledger.store.postgresql.connection import PostgresConnection
 from pipeline.ledger.store.postgresql.database import PostgresDatabase

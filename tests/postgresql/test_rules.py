@@ -13,9 +13,10 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.delivering import deliveries
 from pipeline.ledger.rules.admission import Admission, Blocked, Go
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.store import generations, lease
+from pipeline.ledger.store import lease
 from pipeline.ledger.store.lease import Lease
-from pipeline.ledger.store.marks import Marks
+from pipeline.ledger.store.loss_detection import generations
+from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.connection import PostgresConnection
 from pipeline.ledger.store.postgresql.database import PostgresDatabase

@@ -16,7 +16,7 @@ from pipeline.ledger.records import Due, RunEnding, RunState, SenderNews, Settle
 from pipeline.ledger.rules.admission import Go
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.lease import LeaseOwner
-from pipeline.ledger.store.marks import Marks
+from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.connection import PostgresConnection
 from pipeline.ledger.store.postgresql.database import PostgresDatabase

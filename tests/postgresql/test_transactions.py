@@ -13,7 +13,7 @@ from pipeline.clock import SystemClock
 from pipeline.errors import LedgerError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunState
-from pipeline.ledger.store.marks import Marks
+from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.database import PostgresDatabase
 from pipeline.model import Status

@@ -109,7 +109,7 @@ class Pieces:
 
 ALL_AT_ONCE = Pieces()
 # A few rows pass through many pieces, as millions do, and a crash may come between any two.
-SMALL_PIECES = Pieces(8, BatchSizes(slice_rows=5, copied_rows=4, pruned_lines=5, page_dues=3))
+SMALL_PIECES = Pieces(8, BatchSizes(range_rows=5, copied_rows=4, pruned_lines=5, page_dues=3))
 
 
 class History:

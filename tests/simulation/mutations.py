@@ -291,21 +291,25 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a run that was staged in part is delivered": (
         Text("pipeline.ledger.history.runs:_CONCLUDE", "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?"),
     ),
-    "a ledger that is behind is used": (Body("pipeline.ledger.store.traces:refuse_if_behind", "return"),),
+    "a ledger that is behind is used": (
+        Body("pipeline.ledger.store.loss_detection.traces:refuse_if_behind", "return"),
+    ),
     "a resync trusts what was confirmed before": (
         Code(
-            "pipeline.ledger.store.generations:Generation.of_account",
+            "pipeline.ledger.store.loss_detection.generations:Generation.of_account",
             "_FIRST if api in _COUNTED else self.generation",
             "_FIRST",
         ),
     ),
-    "keys stay the same after a resync": (Body("pipeline.ledger.store.generations:Generation.salt", "return ''"),),
+    "keys stay the same after a resync": (
+        Body("pipeline.ledger.store.loss_detection.generations:Generation.salt", "return ''"),
+    ),
     "an old key of the export proves a balance": (
         Text("pipeline.ledger.rules.cards:_CONFIRM", "g.generation > 1", "g.generation > 9"),
     ),
     "a replaced ledger is written to": (
         Code(
-            "pipeline.ledger.store.lost_file:LostFileCheck.check",
+            "pipeline.ledger.store.loss_detection.lost_file:LostFileCheck.check",
             "all(place.is_kept() for place in self._places)",
             "True",
         ),

@@ -13,9 +13,9 @@ from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.database import is_writable
 from pipeline.ledger.store.lease import this_process
-from pipeline.ledger.store.marks import mark_path
+from pipeline.ledger.store.loss_detection.marks import mark_path
+from pipeline.ledger.store.loss_detection.traces import ReportTrace, Traces
 from pipeline.ledger.store.quotas import quota_path
-from pipeline.ledger.store.traces import ReportTrace, Traces
 from pipeline.settings import Config
 
 _RUN_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.store.marks import mark_path
+from pipeline.ledger.store.loss_detection.marks import mark_path
 from pipeline.read.find.claimed import ClaimedFiles
 from pipeline.settings import Config
 

@@ -19,8 +19,8 @@ from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_delive
 from pipeline.ledger.rules.measures import COLUMNS, measures_of
 from pipeline.ledger.rules.objects import intend_state, note_unchanged, settle_state
 from pipeline.ledger.rules.tasks import form_conflict
-from pipeline.ledger.store.generations import Generation, may_have_been_sent
 from pipeline.ledger.store.lease import IsGone
+from pipeline.ledger.store.loss_detection.generations import Generation, may_have_been_sent
 from pipeline.ledger.store.port import Connection, json_of
 from pipeline.model import Api, Status
 

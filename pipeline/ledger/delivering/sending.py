@@ -10,10 +10,10 @@ from pipeline.ledger.delivering import deliveries
 from pipeline.ledger.delivering.deliveries import Entry
 from pipeline.ledger.records import Due, RunRecord, SenderNews, Settlement, SharedState
 from pipeline.ledger.rules.admission import Admission, Go
-from pipeline.ledger.store import generations
 from pipeline.ledger.store.group_commit import GroupCommit
 from pipeline.ledger.store.lease import HeldLease, IsGone
-from pipeline.ledger.store.marks import Mark
+from pipeline.ledger.store.loss_detection import generations
+from pipeline.ledger.store.loss_detection.marks import Mark
 from pipeline.ledger.store.port import Connection
 from pipeline.model import Status, Wait
 

@@ -10,7 +10,7 @@ Read in this order:
 5. `origins`: which row of an earlier run a fixed row stands for.
 6. `run_counts`: rows of a run by status. `rows_left`: how many are not done, over its reruns and fixes.
 7. `totals`: the totals of agreements, over all runs.
-8. `prune`: deletes old runs. `slices`: short transactions for changes of all lines of a run.
+8. `prune`: deletes old runs. `row_ranges`: short transactions for changes of all lines of a run.
 
 Imports `rules`, `store` and `records`.
 """

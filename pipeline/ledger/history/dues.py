@@ -1,6 +1,6 @@
 """The dues of a run as a whole: those that it did not reach, those left open, and how they are closed or reopened."""
 
-from pipeline.ledger.history.slices import delete_slice
+from pipeline.ledger.history.row_ranges import delete_range
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.store.port import Connection
 
@@ -58,7 +58,7 @@ def close_dues(connection: Connection, first: int, last: int, run: RunRecord, op
 def move_ends_to_rows(connection: Connection, first: int, last: int, run: RunRecord) -> None:
     """Write the ends of dues into their rows, from `first` to `last`, and delete the dues: nothing is due any more."""
     connection.execute(_MOVE_ENDS, (run.run_no, first, last))
-    delete_slice(connection, first, last, run.run_no, "dues")
+    delete_range(connection, first, last, run.run_no, "dues")
 
 
 def has_open_dues(connection: Connection, run: RunRecord) -> bool:

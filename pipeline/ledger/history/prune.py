@@ -17,9 +17,9 @@ from functools import partial
 from itertools import chain
 
 from pipeline.ledger.history import inputs, runs
-from pipeline.ledger.history.slices import delete_slice, slices
+from pipeline.ledger.history.row_ranges import delete_range, row_ranges
 from pipeline.ledger.records import Phase, RunRecord
-from pipeline.ledger.store import generations
+from pipeline.ledger.store.loss_detection import generations
 from pipeline.ledger.store.port import Connection, Read, Sql, json_of
 from pipeline.model import Api
 
@@ -283,17 +283,17 @@ def _delete_lines(file: PruneFile) -> None:
     pruned = file.read(lambda c: c.execute("SELECT run_no FROM pruned_runs ORDER BY run_no").fetchall())
     for (run_no,) in pruned:
         for table, number in _TABLES.items():
-            for first, last in slices(file.read, run_no, table, number=number, lines=file.lines):
-                file.commit(partial(_delete_slice, first=first, last=last, run_no=run_no, table=table))
+            for first, last in row_ranges(file.read, run_no, table, number=number, lines=file.lines):
+                file.commit(partial(_delete_range, first=first, last=last, run_no=run_no, table=table))
         file.commit(partial(_delete_last_lines, run_no=run_no))
 
 
-def _delete_slice(connection: Connection, first: int, last: int, run_no: int, table: str) -> None:
+def _delete_range(connection: Connection, first: int, last: int, run_no: int, table: str) -> None:
     if table == "dues":
         rows = {"run_no": run_no, "first": first, "last": last}
         connection.execute(_KEEP_AGE, rows)
         connection.execute(_KEEP_ROW_KEY, rows)
-    delete_slice(connection, first, last, run_no, table, number=_TABLES[table])
+    delete_range(connection, first, last, run_no, table, number=_TABLES[table])
 
 
 def _delete_last_lines(connection: Connection, run_no: int) -> None:

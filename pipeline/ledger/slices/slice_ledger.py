@@ -17,7 +17,7 @@ from pipeline.ledger.slices.table import SlicePlace, SliceResult, TakenSlice
 from pipeline.ledger.staging.decide import decide_and_write
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staging import ChunkStager, Findings
-from pipeline.ledger.store import generations
+from pipeline.ledger.store.loss_detection import generations
 from pipeline.ledger.store.port import Connection
 from pipeline.tables.mapped_chunk import MappedChunk
 

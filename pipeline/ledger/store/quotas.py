@@ -8,7 +8,7 @@ from typing import TypeVar
 from pipeline.errors import LedgerError
 from pipeline.language import later, t
 from pipeline.ledger.store.database import Connect, connect, make_file, with_clear_errors
-from pipeline.ledger.store.lost_file import Place
+from pipeline.ledger.store.loss_detection.lost_file import Place
 from pipeline.ledger.store.transactions import FileTransactions
 
 T = TypeVar("T")

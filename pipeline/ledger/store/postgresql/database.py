@@ -10,7 +10,7 @@ from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.language import t
 from pipeline.ledger.store.lease import HeldLease
-from pipeline.ledger.store.marks import Marks
+from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.connection import (
     PATIENCE_SECONDS,

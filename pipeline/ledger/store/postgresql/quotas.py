@@ -7,9 +7,9 @@ from typing import TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.language import t
+from pipeline.ledger.store.loss_detection.traces import has_sent
 from pipeline.ledger.store.postgresql.connection import ConnectionLost, PostgresConnection
 from pipeline.ledger.store.postgresql.errors import with_clear_errors
-from pipeline.ledger.store.traces import has_sent
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 import orjson
 
 from pipeline.ledger.records import Due
-from pipeline.ledger.store.marks import Mark
+from pipeline.ledger.store.loss_detection.marks import Mark
 from pipeline.ledger.store.port import Connection
 from pipeline.model import Api
 

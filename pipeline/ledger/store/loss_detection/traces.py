@@ -12,8 +12,8 @@ from typing import Protocol
 
 from pipeline.errors import LedgerBehind
 from pipeline.language import counted, t
-from pipeline.ledger.store import generations
-from pipeline.ledger.store.marks import Mark, Marks, read_mark
+from pipeline.ledger.store.loss_detection import generations
+from pipeline.ledger.store.loss_detection.marks import Mark, Marks, read_mark
 from pipeline.ledger.store.port import Connection, json_of
 
 # Whether requests have left.

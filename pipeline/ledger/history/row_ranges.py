@@ -1,5 +1,5 @@
 """
-Slices of the lines of a run, for changes that concern all of them.
+Ranges of the rows of a run, for changes that concern all of them.
 
 One transaction over millions of lines takes minutes. A run of another job that has to write would give up waiting.
 """
@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from pipeline.ledger.store.port import Connection, Read
 
 
-def slices(
+def row_ranges(
     read: Read, run_no: int, table: str, which: str = "TRUE", *, number: str = "row_no", lines: int
 ) -> Iterator[tuple[int, int]]:
     """
-    Yield the first and the last row of each slice: at most `lines` lines of a table for which `which` holds.
+    Yield the first and the last row of each range: at most `lines` lines of a table for which `which` holds.
 
-    `which` is an SQL condition, `number` the column with the number of a line's row. Change each slice before the next.
+    `which` is an SQL condition, `number` the column with the number of a line's row. Change each range before the next.
     """
     query = f"""
     SELECT max({number}) FROM (
         SELECT {number} FROM {table} WHERE run_no = ? AND {number} >= ? AND ({which}) ORDER BY {number} LIMIT ?
-    ) AS slice
+    ) AS row_nos
     """
     first = 0
     while True:
@@ -31,7 +31,7 @@ def slices(
         first = last + 1
 
 
-def delete_slice(
+def delete_range(
     connection: Connection, first: int, last: int, run_no: int, table: str, *, number: str = "row_no"
 ) -> None:
     """Delete the lines of a table of rows from `first` to `last`."""

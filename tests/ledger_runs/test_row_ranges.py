@@ -1,4 +1,4 @@
-"""A change of all rows of a run is written in slices, each a transaction of its own."""
+"""A change of all rows of a run is written in ranges, each a transaction of its own."""
 
 import sqlite3
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from tests.ledger_runs.staged_rows import invalid, order
 
 ROWS = 11
 THE_ROWS = [*(order(f"A{n}") for n in range(ROWS)), invalid("?")]
-SLICES_OF_3 = BatchSizes(slice_rows=3, copied_rows=3)
+RANGES_OF_3 = BatchSizes(range_rows=3, copied_rows=3)
 
 
 class Crash(Exception):
@@ -97,7 +97,7 @@ WORKS = pytest.mark.parametrize("work", [end_early, resume, rerun, stage_again])
 
 @in_a_file
 @WORKS
-def test_a_crash_between_two_slices_loses_nothing(
+def test_a_crash_between_two_ranges_loses_nothing(
     new_job: NewJobRuns, opens: OpensWith, work: Callable[[JobRuns], None]
 ) -> None:
     """After a crash the work is done again; at most the request in flight is repeated."""
@@ -127,7 +127,7 @@ def _crashes(orders: JobRuns, opens: OpensWith, work: Callable[[JobRuns], None],
             raise Crash
 
     try:
-        work(replace(orders, opens=partial(opens, connect=connecting(die), sizes=SLICES_OF_3)))
+        work(replace(orders, opens=partial(opens, connect=connecting(die), sizes=RANGES_OF_3)))
     except Crash:
         return True
     return False
@@ -148,10 +148,10 @@ def _finish(orders: JobRuns, opens: OpensWith) -> None:
 
 @in_a_file
 @WORKS
-def test_other_jobs_write_between_slices(
+def test_other_jobs_write_between_ranges(
     new_job: NewJobRuns, opens: OpensWith, work: Callable[[JobRuns], None]
 ) -> None:
-    """A run of another job can write before each slice; 11 rows make at least 3 transactions more than one slice."""
+    """A run of another job can write before each range; 11 rows make at least 3 transactions more than one range."""
     other = new_job(job="other").begin(opens())
 
     def transactions(sizes: BatchSizes) -> int:
@@ -161,8 +161,8 @@ def test_other_jobs_write_between_slices(
             next(numbers)
             other.finish(0)
 
-        orders = new_job(job=f"slices of {sizes.slice_rows}")
+        orders = new_job(job=f"ranges of {sizes.range_rows}")
         work(replace(orders, opens=partial(opens, connect=connecting(write_as_the_other_job), sizes=sizes)))
         return next(numbers)
 
-    assert transactions(SLICES_OF_3) - transactions(DEFAULT_SIZES) >= ROWS // 3
+    assert transactions(RANGES_OF_3) - transactions(DEFAULT_SIZES) >= ROWS // 3

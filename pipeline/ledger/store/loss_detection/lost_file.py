@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import LedgerError
 from pipeline.language import t
 from pipeline.ledger.store.database import open_without_log
-from pipeline.ledger.store.generations import Generation, current
+from pipeline.ledger.store.loss_detection.generations import Generation, current
 
 
 @dataclass(frozen=True, slots=True)
