@@ -7,6 +7,7 @@ Read in this order:
 - `run`: `run`, `rerun`, `resume`; `plan`: `plan`
 - `past_runs`: `runs`, `show`, `report`
 - `totals`, `prune`, `reconcile`, `check`, `init`, `simulate`, `ledger`, `worker`: the commands of these names
+- `health`: what `worker` answers to probes
 - `terminal`: what they print: summaries on stdout, logs and progress on stderr
 
 Imports `assemble` and all rooms below it; nothing imports `cli`.

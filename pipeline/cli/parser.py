@@ -236,6 +236,10 @@ def _add_worker(commands: "_Commands[GuidingParser]") -> None:
         "--health-file", type=Path, metavar="PATH",
         help=t("touch this file every few seconds, for a probe that looks at its age"),
     )  # fmt: skip
+    worker.add_argument(
+        "--health-port", type=_address, metavar="[HOST:]PORT",
+        help=t("answer GET /healthz and /readyz over HTTP; without HOST on all IPv4 addresses"),
+    )  # fmt: skip
     # For processes that another one started.
     worker.add_argument("--until-input-ends", action="store_true", help=argparse.SUPPRESS)
     _add_log_format(worker)
@@ -364,6 +368,16 @@ def _processes(text: str) -> int:
     if not re.fullmatch(r"[1-9]|[1-5][0-9]|6[0-4]", text):
         raise argparse.ArgumentTypeError(t("{text!r} is not a whole number from 1 to 64", text=text))
     return int(text)
+
+
+def _address(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(?:(?P<host>[^:\s]+|\[[0-9A-Fa-f:.]+\]):)?(?P<port>[0-9]{1,5})", text)
+    if match is None or not 1 <= int(match["port"]) <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(t("{text!r} is not a port such as 8080, or 127.0.0.1:8080", text=text))
+    return (match["host"] or "0.0.0.0").strip("[]"), int(match["port"])  # noqa: S104 - probes come from other hosts
+
+
+_LAST_PORT = 65535
 
 
 def _day(text: str) -> date:

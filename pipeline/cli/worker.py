@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from contextlib import closing
-from pathlib import Path
 
 from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
 from pipeline.assemble.parts.opening import open_config
@@ -13,6 +12,7 @@ from pipeline.assemble.parts.system import MakeSystem, System
 from pipeline.assemble.senders import PartitionWork, WantedRuns, no_server
 from pipeline.assemble.slicing import SliceWork
 from pipeline.assemble.work_loop import work_until_stopped
+from pipeline.cli.health import WorkerHealth, served
 from pipeline.cli.run import ActiveRun, draining_signals
 from pipeline.cli.terminal.logs import log, set_up_logs
 from pipeline.clock import Clock, SystemClock
@@ -22,9 +22,6 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase
 from pipeline.settings import Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
-
-# Interval at which the health file is touched.
-_TOUCH_SECONDS = 2.0
 
 
 def worker(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
@@ -51,10 +48,13 @@ def _work(args: argparse.Namespace, make_system: MakeSystem, clock: SystemClock,
     set_up_logs(args, secrets(config))
     for warning in warnings(config, at=clock.now()):
         log.warning(warning)
-    health = HealthFile(args.health_file, clock)
-    with closing(open_the_ledger(config, clock, open_ledger=make_system(clock).open_ledger)) as ledger:
+    health = WorkerHealth(args.health_file, clock)
+    with (
+        served(health, args.health_port),
+        closing(open_the_ledger(config, clock, open_ledger=make_system(clock).open_ledger)) as ledger,
+    ):
         wanted = WantedRuns(args.jobs, args.merchants, args.run and ledger.find(args.run).run_id)
-        slices = SliceWork(config, ledger, lambda run: wanted.has(run, ledger.merchant_of(run)), tick=health.touch)
+        slices = SliceWork(config, ledger, lambda run: wanted.has(run, ledger.merchant_of(run)), tick=health.tick)
         partitions = PartitionWork(
             config.path,
             os.environ,
@@ -63,14 +63,14 @@ def _work(args: argparse.Namespace, make_system: MakeSystem, clock: SystemClock,
             wanted,
             make_system=make_system,
             follow=stopping.follow,
-            tick=health.touch,
+            tick=health.tick,
         )
         log.info(t("the worker waits for runs to send"), extra={"event": "worker_begun"})
         work_until_stopped(
             [slices, partitions],
             clock,
             lambda: stopping.is_stopped or _is_over(args.run, ledger),
-            tick=health.touch,
+            tick=health.tick,
             once=args.once,
         )
     log.info(t("the worker ended"), extra={"event": "worker_ended"})
@@ -123,25 +123,3 @@ class _Stopping:
     @staticmethod
     def _drain(control: RunControl) -> None:
         control.drain(Ending.INTERRUPTED, t("the process that started this one has ended it"))
-
-
-class HealthFile:
-    """A file whose age shows that the worker is alive; None: no file. Not thread-safe."""
-
-    def __init__(self, path: Path | None, clock: Clock) -> None:
-        self._path = path
-        self._clock = clock
-        self._next_at = 0.0
-        self.touch()
-
-    def touch(self) -> None:
-        """Touch the file if it is time. Raises SettingsError if it can't be written."""
-        if self._path is None or self._clock.steady() < self._next_at:
-            return
-        self._next_at = self._clock.steady() + _TOUCH_SECONDS
-        try:
-            self._path.touch()
-        except OSError as exc:
-            raise SettingsError(
-                [t("--health-file {path} can't be written: {reason}", path=self._path, reason=exc.strerror or exc)]
-            ) from exc

@@ -106,6 +106,14 @@ def test_common_options_stand_before_or_after_the_command(words: list[str], expe
     assert {name: parsed[name] for name in expected} == expected
 
 
+def test_a_health_port_may_name_its_host() -> None:
+    """Without a host all IPv4 addresses are meant; an IPv6 address stands in brackets."""
+    words = ("8080", "127.0.0.1:8080", "[::]:8080", "db.example:1")
+    parsed = [build_parser().parse_args(["worker", "--health-port", word]).health_port for word in words]
+
+    assert parsed == [("0.0.0.0", 8080), ("127.0.0.1", 8080), ("::", 8080), ("db.example", 1)]
+
+
 @pytest.mark.parametrize("option", ["--max-failures", "--max-invalid"])
 def test_row_limits_are_a_number_or_a_share(option: str) -> None:
     """`--max-failures` and `--max-invalid` accept a number or a percentage of rows."""
@@ -161,6 +169,9 @@ def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFix
             id="what-is-done",
         ),
         pytest.param(["rerun", "X", "--only", ","], "is not a list of", id="no-status"),
+        pytest.param(["worker", "--health-port", "0"], "'0' is not a port such as 8080", id="port-0"),
+        pytest.param(["worker", "--health-port", "65536"], "'65536' is not a port", id="no-port"),
+        pytest.param(["worker", "--health-port", "::1:80"], "'::1:80' is not a port", id="a-bare-address"),
     ],
 )  # fmt: skip
 def test_refused_arguments(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

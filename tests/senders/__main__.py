@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pipeline.simulator import Simulator
 from tests.postgresql.server import running
-from tests.senders.kills import Death, play
+from tests.senders import kills, slice_kills
+from tests.senders.kills import Death, Killed
 from tests.senders.scene import Scene
 
 
@@ -18,6 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.senders", description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="runs of each kind (20)")
     parser.add_argument("--rows", type=int, default=90, help="payments of a run (90)")
+    parser.add_argument("--slices", type=int, metavar="N", help="kill while a run of N slices is staged, not sent")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments (0)")
     parser.add_argument("--only", type=Death, choices=list(Death), help="one kind only")
     args = parser.parse_args()
@@ -25,22 +27,27 @@ def main() -> int:
     with running() as server:
         for death in [args.only] if args.only else list(Death):
             for number in range(args.kills):
-                after, began = chance.randrange(8, args.rows), time.monotonic()
-                url = server.database()
+                url, began = server.database(), time.monotonic()
                 with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
                     scene = Scene(Path(folder), simulator, url)
                     try:
-                        found = play(scene, death, after=after, rows=args.rows, within=chance.random() * 0.2)
+                        found = _play(scene, death, args, chance)
                         resent = len(scene.keys()) - len(set(scene.keys()))
                     finally:
                         scene.close()
                 seconds = time.monotonic() - began
-                sys.stdout.write(
-                    f"{death} {number + 1}: after {after} requests, {resent} sent again, {found}, {seconds:.0f} s\n"
-                )
+                sys.stdout.write(f"{death} {number + 1}: {resent} sent again, {found}, {seconds:.0f} s\n")
                 sys.stdout.flush()
                 server.drop(url)
     return 0
+
+
+def _play(scene: Scene, death: Death, args: argparse.Namespace, chance: random.Random) -> Killed:
+    within = chance.random() * 0.2
+    if args.slices is None:
+        return kills.play(scene, death, after=chance.randrange(8, args.rows), rows=args.rows, within=within)
+    steps = chance.randrange(1, 2 * args.slices)
+    return slice_kills.play(scene, death, after=steps, slices=args.slices, within=within)
 
 
 if __name__ == "__main__":

@@ -70,10 +70,15 @@ def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0
     if death is not Death.WORKER:
         if woken:
             wait_until(lambda: lines.has("sender_failed") or lines.has("sender_left"))
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(_DRAIN_SECONDS) == 0, lines.text
-    check(scene, ended, rows)
+        drain(worker, lines)
+    check(scene, ended, {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in range(0, rows, 5))})
     return Killed(ended.exit_code, was_refused="held up for longer than its lease" in lines.text)
+
+
+def drain(worker: subprocess.Popen[str], lines: "Lines") -> None:
+    """End a worker as a service manager does."""
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(_DRAIN_SECONDS) == 0, lines.text
 
 
 def resume_until_free(scene: Scene) -> Ended:
@@ -84,11 +89,10 @@ def resume_until_free(scene: Scene) -> Ended:
     return ended
 
 
-def check(scene: Scene, ended: Ended, rows: int) -> None:
+def check(scene: Scene, ended: Ended, wanted: set[str]) -> None:
     """Raise AssertionError unless each row succeeded, with one body for each key and few repeats, within the quota."""
     assert ended.exit_code == 0, ended.stderr
     journal = scene.simulator.journal.entries
-    wanted = {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in range(0, rows, 5))}
     assert [row["status"] for row in scene.outcomes() if row["status"] != "succeeded"] == [], ended.stderr
     assert len(scene.outcomes()) == len(wanted)
     assert {entry.key for entry in journal} == wanted

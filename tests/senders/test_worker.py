@@ -1,8 +1,11 @@
 """`backfill worker`, and the function that it calls for each run."""
 
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -26,31 +29,37 @@ def test_a_worker_needs_a_server_and_known_jobs(
         main(["worker", "--config", "alone/backfill.toml"]),
         main(["worker", "--jobs", "orders,cards"]),
         main(["worker", "--once", "--health-file", "missing/alive"]),
+        main(["worker", "--once", "--health-port", f"127.0.0.1:{urlsplit(scene.simulator.url).port}"]),
         main(["worker", "--once", "--health-file", "alive"]),
     ]
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("backfill: ")]
 
-    assert exit_codes == [2, 2, 2, 0]
+    assert exit_codes == [2, 2, 2, 2, 0]
     assert errors == [
         f"backfill: ledger {scene.folder / 'alone' / 'one.db'}: a file has one sender, the run itself; more than one "
         "need a ledger on PostgreSQL: see docs/how-to/two-hosts.md",
         "backfill: --jobs cards: backfill.toml has no such job; it has orders, tasks, states, points",
         "backfill: --health-file missing/alive can't be written: No such file or directory",
+        f"backfill: --health-port {urlsplit(scene.simulator.url).netloc} can't be used: Address already in use",
     ]
     assert (scene.folder / "alive").exists()
 
 
 def test_a_refused_caller_costs_three_requests_also_with_workers(scene: Scene) -> None:
-    """Only the leading process sends until the platform accepted a request; a worker ends with 0 when it is stopped."""
+    """Only the leading process sends until the platform accepted a request; a worker waits, and ends with 0."""
     scene.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=403)])
     scene.export("orders.csv", [order(n) for n in range(60)])
-    worker = scene.start("worker", "--log-format", "json")
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        place = f"127.0.0.1:{unused.getsockname()[1]}"
+    worker = scene.start("worker", "--log-format", "json", "--health-port", place)
     lines = Lines(worker)
     wait_until(lambda: lines.has("worker_begun"))
     run = scene.command("run", "orders", "--processes", "2", lease=None)
+    with urlopen(f"http://{place}/readyz", timeout=10) as response:
+        health = response.read()
     worker.send_signal(signal.SIGTERM)
 
-    assert (run.exit_code, worker.wait(30)) == (4, 0)
+    assert (run.exit_code, worker.wait(30), health) == (4, 0, b"ok\n")
     assert 1 <= len(scene.keys()) <= 3
     assert not lines.has("sender_left")
 
