@@ -114,7 +114,7 @@ lock: $(VENV)/made ## make requirements/*.lock from pyproject.toml; UPGRADE=--up
 	@echo "lock: requirements/dev.lock"
 	@$(PIP_COMPILE) --extra dev -o requirements/dev.lock pyproject.toml
 	@echo "lock: requirements/runtime.lock and requirements/build.lock, held to the same versions"
-	@$(PIP_COMPILE) -c requirements/dev.lock -o requirements/runtime.lock pyproject.toml
+	@$(PIP_COMPILE) -c requirements/dev.lock --extra postgres -o requirements/runtime.lock pyproject.toml
 	@$(PIP_COMPILE) -c requirements/dev.lock --only-build-deps --build-deps-for editable \
 		-o requirements/build.lock pyproject.toml
 	@echo "lock: requirements/orchestrators.lock, which shares the versions of runtime.lock"
@@ -161,8 +161,8 @@ $(VENV)/browser: $(VENV)/made
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends chromium >/dev/null; }
 	@touch $@
 
-# Airflow, Dagster and hadolint for their tests: apart, because they are 140 packages. Compiling them all takes longer
-# than compiling on import.
+# Airflow, Dagster, hadolint and the schemas of Kubernetes for their tests: apart, because they are 140 packages.
+# Compiling them all takes longer than compiling on import.
 $(VENV)/orchestrators/ready: $(VENV)/made requirements/orchestrators.lock
 	@echo "set-up: requirements/orchestrators.lock (half a minute)"
 	@$(VENV)/bin/python -m venv --clear $(VENV)/orchestrators

