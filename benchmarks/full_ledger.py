@@ -2,11 +2,12 @@
 A full ledger: every row of an export staged and delivered.
 
     python -m benchmarks.full_ledger JOB INPUT [--left N]      (in the folder of a config without a ledger)
-    python -m benchmarks.full_ledger JOB INPUT --pruned-after N      (in the folder of a config with one)
+    python -m benchmarks.full_ledger JOB INPUT --pruned-after N [--others LAST]      (in the folder of a config with one)
 
 With --left the last N rows stay unsent. With --pruned-after only the table of deliveries gets the rows after the first
 N, as if their run had been pruned: that is all that the next run compares its rows with. A line takes a tenth of the
-space. All of these have the same measures, so totals are wrong.
+space. All of these have the same measures, so totals are wrong. With --others so many deliveries follow, by number,
+whose rows are in no input: these are made by SQL, which is quicker than mapping their rows.
 
 Rows are staged as in any run. The deliveries are then written for many rows at once, without waiting for the disk, so
 that a ledger of millions of rows takes minutes. The result equals that of `benchmarks.instant_platform`, which delivers
@@ -71,6 +72,12 @@ _DELIVER = (
 _PRUNED = insert_many("deliveries", f"account_no, api, identity, digest, state, due_no, intended_at, {COLUMNS}")
 _FIRST_PRUNED = 1_000_000
 _TYPICAL_MEASURES = ("20250000000000000000", 20251120, 1, 0, 7800, None)
+# The same of rows that are in no input, with keys as `benchmarks.exports` has them.
+_OTHERS = f"""
+INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at, {COLUMNS})
+WITH RECURSIVE numbers (n) AS (SELECT ? UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+SELECT ?, ?, printf('D20251120%09d', n), randomblob(16), ?, {_FIRST_PRUNED} + n, ?, ?, ?, ?, ?, ?, ? FROM numbers
+"""
 
 
 def make(folder: Path, job: str, source: str, left: int = 0) -> int:
@@ -87,8 +94,12 @@ def make(folder: Path, job: str, source: str, left: int = 0) -> int:
         return _run(config, ledger, clock, config.jobs[job], source, left)
 
 
-def add_pruned(folder: Path, job_name: str, source: str, after: int) -> None:
-    """Write the deliveries of an input, but for its first rows, into a ledger that has a run of the job."""
+def add_pruned(folder: Path, job_name: str, source: str, after: int, others: int = 0) -> None:
+    """
+    Write the deliveries of an input, but for its first rows, into a ledger that has a run of the job.
+
+    If `others` is greater than the number of rows, deliveries up to that number follow.
+    """
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job_name)
     job = config.jobs[job_name]
@@ -97,8 +108,10 @@ def add_pruned(folder: Path, job_name: str, source: str, after: int) -> None:
         rules = rules_of(job, config.accounts[job.account], clock.now(), generations.current(connection).salt)
         (file,) = RunInputs([source], config.folder, yesterday(job, clock.now())).find().files
         with opener_of(job, rules)(file) as chunks:
-            map_chunk, numbers, began = bind_chunks(rules, chunks.columns), count(_FIRST_PRUNED), clock.now()
+            map_chunk, numbers, rows = bind_chunks(rules, chunks.columns), count(_FIRST_PRUNED), 0
+            began = int(clock.now().timestamp())
             for chunk in chunks:
+                rows += len(chunk)
                 found = map_chunk(chunk).payloads
                 parts = found.take(np.flatnonzero(found.numbers("at") >= after))
                 after = max(0, after - len(chunk))
@@ -107,11 +120,14 @@ def add_pruned(folder: Path, job_name: str, source: str, after: int) -> None:
                     _PRUNED,
                     zip(
                         repeat(account_no), repeat(job.api), parts.values("identity"), parts.values("digest"),
-                        repeat(DeliveryState.SUCCEEDED), numbers, repeat(int(began.timestamp())),
+                        repeat(DeliveryState.SUCCEEDED), numbers, repeat(began),
                         *map(repeat, _TYPICAL_MEASURES), strict=False,
                     ),
                 )  # fmt: skip
                 connection.execute("COMMIT")
+        if rows < others:
+            each = (account_no, job.api, DeliveryState.SUCCEEDED, began, *_TYPICAL_MEASURES)
+            connection.execute(_OTHERS, (rows, others - 1, *each))
 
 
 def _unsynced(path: Path, *, durable: bool = True) -> sqlite3.Connection:
@@ -176,10 +192,11 @@ def main() -> int:
     parser.add_argument("source")
     parser.add_argument("--left", type=int, default=0)
     parser.add_argument("--pruned-after", type=int)
+    parser.add_argument("--others", type=int, default=0)
     args = parser.parse_args()
     if args.pruned_after is None:
         return make(Path.cwd(), args.job, args.source, args.left)
-    add_pruned(Path.cwd(), args.job, args.source, args.pruned_after)
+    add_pruned(Path.cwd(), args.job, args.source, args.pruned_after, args.others)
     return 0
 
 

@@ -1,7 +1,7 @@
 """
 A real run of a job against a platform in the same process that confirms at once.
 
-    python -m benchmarks.instant_platform JOB INPUT [PROCESSES]      (in the folder of a config)
+    python -m benchmarks.instant_platform JOB INPUT [PROCESSES [ROWS]]      (in the folder of a config)
     python -m benchmarks.instant_platform --join CONFIG RUN      (started by the former)
 
 Nothing is signed, no network is used, and the job's rate is ignored. All else is as in any run, so that the cost is
@@ -32,8 +32,8 @@ from pipeline.run.events import RunEvents
 from pipeline.write.ports import at_once
 
 _ECHOED = ("out_biz_no", "out_request_no", "point_balance")
-# Requests per second: more than any ledger can record.
-_RATE = 100_000.0
+# Requests per second: the most that a config may have, for all processes alike, and more than a ledger records.
+_RATE = 10_000.0
 # Pause of a helper that finds no partition, and how long it may take to end.
 _LOOK_SECONDS = 0.02
 _PATIENCE_SECONDS = 10.0
@@ -90,14 +90,16 @@ def instant_system(clock: Clock, platform: InstantPlatform | None = None) -> Sys
     )
 
 
-def run(folder: Path, job: str, source: str, platform: InstantPlatform, processes: int = 1) -> int:
-    """Run the job of a folder's config over one input; return the exit code."""
+def run(
+    folder: Path, job: str, source: str, platform: InstantPlatform, processes: int = 1, rows: int | None = None
+) -> int:
+    """Run the job of a folder's config over one input, or its first rows; return the exit code."""
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
     config = replace(config, jobs={job: replace(config.jobs[job], rate=_RATE)})
     system = replace(instant_system(clock, platform), folder=folder)
     with closing(Ledger(config.ledger, clock, this_process())) as ledger:
-        options = RunOptions(processes=processes)
+        options = RunOptions(processes=processes, limit=rows)
         return Runner(config, ledger, system, RunEvents()).run(job, [source], options).summary.exit_code
 
 
@@ -130,5 +132,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "--join":
         join(*sys.argv[2:])
     else:
-        _job, _source, *_processes = sys.argv[1:]
-        sys.exit(run(Path.cwd(), _job, _source, InstantPlatform(), *map(int, _processes)))
+        _job, _source, *_numbers = sys.argv[1:]
+        sys.exit(run(Path.cwd(), _job, _source, InstantPlatform(), *map(int, _numbers)))

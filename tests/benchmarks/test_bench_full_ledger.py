@@ -93,16 +93,17 @@ def test_a_full_ledger_equals_that_of_a_run(
 
 
 def test_deliveries_of_pruned_runs_are_known_to_the_next_run(tmp_path: Path) -> None:
-    """The last rows of the first run are left; of all other rows the ledger has the key and the content."""
+    """The last rows of the first run are left; the ledger has key and content of all others, and more keys."""
     made, whole = (workspace(tmp_path / name, ORDER_COLUMNS, orders(ROWS)) for name in ("made", "whole"))
     write(made / "first.csv", ORDER_COLUMNS, orders(20))
 
     codes = (full_ledger.make(made, "orders", "first.csv", left=5), full_ledger.make(whole, "orders", "export.csv"))
-    full_ledger.add_pruned(made, "orders", "export.csv", after=20)
+    full_ledger.add_pruned(made, "orders", "export.csv", after=20, others=ROWS + 2)
 
     assert codes == (5, 0)
     known, delivered = ([known_of(line) for line in content_of(one)["deliveries"]] for one in (made, whole))
-    assert known == delivered[:15] + delivered[20:]
+    assert known[:-2] == delivered[:15] + delivered[20:]
+    assert [identity for _, _, identity, *_ in known[-2:]] == ["D20251120000000120", "D20251120000000121"]
     assert [due["status"] for due in content_of(made)["dues"]] == ["succeeded"] * 15 + ["unsent"] * 5
 
 
