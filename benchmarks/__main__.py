@@ -4,9 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from benchmarks import growth, ledger, plan, quota, repeat, report, send, start, totals
+from benchmarks import growth, known, ledger, plan, processes, quota, repeat, report, send, start, totals
+from benchmarks.known import LEDGERS
+from benchmarks.postgresql import BenchmarkServer, benchmark_server
 from benchmarks.scene import Scene, scene
 from benchmarks.table import Table, machine, page
 
@@ -34,6 +37,20 @@ _PARTS: Mapping[str, _Part] = {
     "ledger": _Part(lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)], ("sent", "runs")),
     "points": _Part(lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)], ("seconds", "runs")),
     "start": _Part(lambda here, args: [start.measure(here, runs=3 * args.runs)], ("runs",)),
+    "known": _Part(
+        lambda here, args: _with_server(
+            partial(known.measure, here, sizes=args.known, shuffled=args.shuffled, ledgers=args.ledger, runs=args.runs)
+        ),
+        ("known", "shuffled", "ledger", "runs"),
+    ),
+    "processes": _Part(
+        lambda here, args: _with_server(lambda server: [processes.send(here, server, rows=args.sent, runs=args.runs)]),
+        ("sent", "runs"),
+    ),
+    "stage": _Part(
+        lambda here, args: _with_server(lambda server: [processes.stage(here, server, rows=args.rows, runs=args.runs)]),
+        ("rows", "runs"),
+    ),
 }
 
 
@@ -63,18 +80,26 @@ def _totals(here: Scene, rows: int, runs: int) -> Table:
     return totals.measure(here, rows=rows, runs=repeat.times(rows, runs))
 
 
+def _with_server(measure: Callable[[BenchmarkServer], list[Table]]) -> list[Table]:
+    with benchmark_server() as server:
+        return measure(server)
+
+
 def command(args: argparse.Namespace) -> str:
     """Return the command line that repeats the measurement."""
     used = {size for part in args.parts or _PARTS for size in _PARTS[part].sizes}
-    sizes = {name: _text(getattr(args, name)) for name in ("rows", "known", "sent", "seconds", "runs") if name in used}
+    names = ("rows", "known", "shuffled", "ledger", "sent", "seconds", "runs")
+    sizes = {name: _text(getattr(args, name)) for name in names if name in used}
     if args.parts:
         words = [*args.parts, *(f"--{name} {size}" for name, size in sizes.items())]
         return " ".join(["python -m benchmarks", *words, *(["--peers FOLDER"] if args.peers else [])])
+    # Those below are always the defaults.
+    sizes = {name: size for name, size in sizes.items() if name not in ("shuffled", "ledger")}
     words = [f'{name.upper()}="{size}"' if " " in size else f"{name.upper()}={size}" for name, size in sizes.items()]
     return " ".join(["make bench", *words, *(["PEERS=1"] if args.peers else [])])
 
 
-def _text(size: int | list[int]) -> str:
+def _text(size: int | list[int] | list[str]) -> str:
     return " ".join(map(str, size)) if isinstance(size, list) else str(size)
 
 
@@ -91,6 +116,16 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         help="delivered rows to run again, in several sizes (1/4, 1/2 and all of --rows); the report is written for "
         "the size nearest to 5 million",
     )
+    parser.add_argument(
+        "--shuffled",
+        type=int,
+        nargs="*",
+        metavar="KNOWN",
+        help="sizes of --known that also get shuffled keys (the least)",
+    )
+    parser.add_argument(
+        "--ledger", nargs="+", choices=LEDGERS, default=[*LEDGERS], help="ledgers with known deliveries (both)"
+    )
     parser.add_argument("--sent", type=int, default=3_000, help="rows to send (3,000)")
     parser.add_argument("--seconds", type=int, default=10, help="length of each quota measurement (10)")
     parser.add_argument("--runs", type=int, default=3, help="measurements of each (3; above a million known rows 2)")
@@ -103,6 +138,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     args = parser.parse_args(words)
     args.known = args.known or [args.rows // 4, args.rows // 2, args.rows]
+    args.shuffled = [min(args.known)] if args.shuffled is None else args.shuffled
     return args
 
 

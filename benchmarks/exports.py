@@ -2,6 +2,10 @@
 Exports as merchants' systems write them, of any length and in constant memory. The same call makes the same file.
 
     python -m benchmarks.exports orders|points FILE --rows N [--errors SHARE] [--json-discounts] [--changed SHARE]
+    python -m benchmarks.exports blocks FILE --rows N [--shuffled]
+
+`blocks` are orders, written quickly: the same million rows again and again, under keys that go on. With --shuffled
+the same rows come in another order.
 
 A FILE with the suffix .parquet is Parquet, with typed columns and no errors; any other is CSV. All data is invented.
 """
@@ -12,6 +16,7 @@ import itertools
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 ORDER_COLUMNS = (
@@ -25,6 +30,9 @@ _ITEMS = (("拿铁", 2200), ("燕麦拿铁", 2600), ("手冲单品", 3200), ("�
 _NOTES = ("", "", "少冰", "去糖, 自提", '门口写着"青石巷"', "外带")
 _MIDNIGHT = datetime(2025, 11, 20)  # noqa: DTZ001 - exports write local time without a zone
 _BATCH = 20_000
+# Rows of a block, a power of 10, and what its keys begin with: the day and the leading digits of the number.
+_BLOCK_ROWS = 1_000_000
+_DAY, _DIGITS = b"20251120", 9
 
 Cells = tuple[str, ...]
 
@@ -137,19 +145,51 @@ def _write_parquet(path: Path, columns: Cells, rows: Iterator[Cells]) -> None:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
+def write_blocks(path: Path, rows: int, block_rows: int = _BLOCK_ROWS) -> None:
+    """Write orders into a new CSV file, in the order of their keys: less than a block, or whole blocks."""
+    write(path, ORDER_COLUMNS, orders(min(rows, block_rows)))
+    _, _, block = path.read_bytes().partition(b"\n")
+    leading = _DIGITS - len(str(block_rows)) + 1
+    with path.open("ab") as file:
+        for number in range(1, rows // block_rows):
+            file.write(block.replace(_DAY + b"0" * leading, _DAY + b"%0*d" % (leading, number)))
+
+
+def shuffle(path: Path) -> None:
+    """Put the rows of a CSV file, one a line, into another order: always the same one."""
+    # Imported here, so that writing CSV takes little memory.
+    import numpy as np  # noqa: PLC0415
+
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as lines:
+        view = np.frombuffer(lines, np.uint8)
+        ends = np.flatnonzero(view == ord("\n")) + 1
+        del view
+        order = np.random.default_rng(1).permutation(np.arange(1, len(ends)))
+        shuffled = path.with_suffix(".shuffled")
+        with shuffled.open("wb") as out:
+            out.write(lines[: ends[0]])
+            out.writelines(lines[ends[n - 1] : ends[n]] for n in order)
+    shuffled.replace(path)
+
+
 def main() -> None:
     """Write one export."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("export", choices=("orders", "points"))
+    parser.add_argument("export", choices=("orders", "points", "blocks"))
     parser.add_argument("file", type=Path)
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--errors", type=float, default=0.0)
     parser.add_argument("--json-discounts", action="store_true")
     parser.add_argument("--changed", type=float, default=0.0)
+    parser.add_argument("--shuffled", action="store_true")
     args = parser.parse_args()
     if args.export == "orders":
         rows = orders(args.rows, errors=args.errors, json_discounts=args.json_discounts)
         write(args.file, ORDER_COLUMNS, rows)
+    elif args.export == "blocks":
+        write_blocks(args.file, args.rows)
+        if args.shuffled:
+            shuffle(args.file)
     else:
         write(args.file, POINT_COLUMNS, points(args.rows, changed=args.changed))
 

@@ -1,14 +1,17 @@
 """
 A real run of a job against a platform in the same process that confirms at once.
 
-    python -m benchmarks.instant_platform JOB INPUT      (in the folder of a config)
+    python -m benchmarks.instant_platform JOB INPUT [PROCESSES [ROWS]]      (in the folder of a config)
+    python -m benchmarks.instant_platform --join CONFIG RUN      (started by the former)
 
 Nothing is signed, no network is used, and the job's rate is ignored. All else is as in any run, so that the cost is
 that of reading, staging, ledger, writer and report.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +22,9 @@ from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.run_options import RunOptions
 from pipeline.assemble.parts.system import System
 from pipeline.assemble.runner import Runner
-from pipeline.clock import SystemClock
+from pipeline.assemble.senders import send_partition
+from pipeline.clock import Clock, SystemClock
+from pipeline.engines.processes import ProcessGroup
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import this_process
 from pipeline.model import Opened, Reply, SignedRequest, Trust
@@ -27,8 +32,11 @@ from pipeline.run.events import RunEvents
 from pipeline.write.ports import at_once
 
 _ECHOED = ("out_biz_no", "out_request_no", "point_balance")
-# Requests per second: more than any ledger can record.
-_RATE = 100_000.0
+# Requests per second: the most that a config may have, for all processes alike, and more than a ledger records.
+_RATE = 10_000.0
+# Pause of a helper that finds no partition, and how long it may take to end.
+_LOOK_SECONDS = 0.02
+_PATIENCE_SECONDS = 10.0
 
 
 class InstantPlatform:
@@ -71,23 +79,58 @@ class InstantPlatform:
         return False
 
 
-def run(folder: Path, job: str, source: str, platform: InstantPlatform) -> int:
-    """Run the job of a folder's config over one input; return the exit code."""
+def instant_system(clock: Clock, platform: InstantPlatform | None = None) -> System:
+    """Return the system of this machine, with this platform for all accounts."""
+    signer = platform or InstantPlatform()
+    return replace(
+        System.real(clock),
+        signer_of=lambda _account, _api: signer,
+        transport_of=lambda _account, _job: signer,
+        helpers=_helpers,
+    )
+
+
+def run(
+    folder: Path, job: str, source: str, platform: InstantPlatform, processes: int = 1, rows: int | None = None
+) -> int:
+    """Run the job of a folder's config over one input, or its first rows; return the exit code."""
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
     config = replace(config, jobs={job: replace(config.jobs[job], rate=_RATE)})
-    system = replace(
-        System.real(clock),
-        signer_of=lambda _account, _api: platform,
-        transport_of=lambda _account, _job: platform,
-        folder=folder,
-    )
-    ledger = Ledger(config.ledger_path, clock, this_process())
-    try:
-        return Runner(config, ledger, system, RunEvents()).run(job, [source], RunOptions()).summary.exit_code
-    finally:
-        ledger.close()
+    system = replace(instant_system(clock, platform), folder=folder)
+    with closing(Ledger(config.ledger, clock, this_process())) as ledger:
+        options = RunOptions(processes=processes, limit=rows)
+        return Runner(config, ledger, system, RunEvents()).run(job, [source], options).summary.exit_code
+
+
+class _Helpers:
+    def check(self) -> None:
+        """Do nothing: a helper runs until it is ended."""
+
+
+@contextmanager
+def _helpers(config: Path, run_id: str, count: int) -> Iterator[_Helpers]:
+    command = [sys.executable, "-m", "benchmarks.instant_platform", "--join", str(config), run_id]
+    with ProcessGroup(command, count, patience=_PATIENCE_SECONDS):
+        yield _Helpers()
+
+
+def join(config: str, run_id: str) -> None:
+    """Send partitions of a run until the standard input ends."""
+    is_over = threading.Event()
+
+    def wait_for_end() -> None:
+        sys.stdin.read()
+        is_over.set()
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    while not is_over.wait(_LOOK_SECONDS):
+        send_partition(config, run_id, make_system=instant_system)
 
 
 if __name__ == "__main__":
-    sys.exit(run(Path.cwd(), sys.argv[1], sys.argv[2], InstantPlatform()))
+    if sys.argv[1] == "--join":
+        join(*sys.argv[2:])
+    else:
+        _job, _source, *_numbers = sys.argv[1:]
+        sys.exit(run(Path.cwd(), _job, _source, InstantPlatform(), *map(int, _numbers)))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,12 +78,16 @@ class Scene:
             cost_of(python("-m", "benchmarks.exports", kind, str(path), "--rows", str(rows), *options), folder=CHECKOUT)
         return path
 
-    def workspace(self, name: str, settings: str = "") -> "Workspace":
-        """Return a new workspace without ledger; `settings` are more lines for its job of orders."""
+    def workspace(self, name: str, settings: str = "", url: str = "") -> "Workspace":
+        """
+        Return a new workspace without ledger; `settings` are more lines for its job of orders.
+
+        Its ledger is in a file, or at `url`.
+        """
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
         (folder / "keys").symlink_to(self.keys)
         accounts = (self.folder / "accounts.toml").read_text(encoding="utf-8")
-        config = accounts + JOBS.format(settings=settings)
+        config = accounts + JOBS.format(settings=settings) + (f'[ledger]\nurl = "{url}"\n' if url else "")
         (folder / "backfill.toml").write_text(config, encoding="utf-8")
         return Workspace(folder)
 
@@ -96,17 +100,17 @@ class Scene:
         workspace = self._delivered.get((kind, rows))
         if workspace is None:
             workspace = self._delivered[kind, rows] = self.workspace("delivered")
-            command = python("-m", "benchmarks.full_ledger", kind, str(self.of(kind, rows)))
             sys.stderr.write(f"  filling a ledger with {rows:,} {kind}\n")
-            cost_of(command, folder=workspace.folder)
+            workspace.fill(kind, str(self.of(kind, rows)))
         return workspace
 
-    def forget(self, kind: str, rows: int) -> None:
+    def forget(self, kind: str, rows: int, *, keeps_export: bool = False) -> None:
         """Delete such a workspace and its export, because a long one takes gigabytes."""
         workspace = self._delivered.pop((kind, rows), None)
         if workspace is not None:
             shutil.rmtree(workspace.folder)
-            self.of(kind, rows).unlink()
+            if not keeps_export:
+                self.of(kind, rows).unlink()
 
     def account(self) -> Account:
         """Return requests and CPU time of the server since the last call."""
@@ -128,6 +132,10 @@ class Workspace:
     def backfill(self, *words: str) -> Cost:
         """Run the command to its end. Raises Unavailable if it fails."""
         return cost_of(python("-m", "pipeline", *words), folder=self.folder, accept=_DONE)
+
+    def fill(self, *words: str, accept: Collection[int] = (0,)) -> None:
+        """Fill the ledger; see `benchmarks.full_ledger`."""
+        cost_of(python("-m", "benchmarks.full_ledger", *words), folder=self.folder, accept=accept)
 
     def first_run(self) -> str:
         """Return the id of the first run."""

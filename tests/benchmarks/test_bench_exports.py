@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.exports import ORDER_COLUMNS, POINT_COLUMNS, Cells, orders, points, write
+from benchmarks.exports import ORDER_COLUMNS, POINT_COLUMNS, Cells, orders, points, shuffle, write, write_blocks
 from benchmarks.scene import JOBS
 from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.run_options import RunOptions
@@ -74,3 +74,24 @@ def test_a_share_of_balances_changes() -> None:
 
     assert 0.05 * ROWS < len(changed) < 0.15 * ROWS
     assert {old[:4] == new[:4] and old[4] < new[4] and old[5] < new[5] for old, new in changed} == {True}
+
+
+def test_blocks_repeat_the_first_rows_under_keys_that_go_on(tmp_path: Path) -> None:
+    """The second block has the rows of the first, with the keys of 100 to 199; its refunds are of its own payments."""
+    write(tmp_path / "orders.csv", ORDER_COLUMNS, orders(100))
+    write_blocks(tmp_path / "blocks.csv", 200, block_rows=100)
+    header, *block = (tmp_path / "orders.csv").read_text(encoding="utf-8").splitlines()
+    second = [row.replace("202511200000000", "202511200000001") for row in block]
+
+    assert (tmp_path / "blocks.csv").read_text(encoding="utf-8").splitlines() == [header, *block, *second]
+
+
+def test_shuffled_rows_are_the_same_rows(tmp_path: Path) -> None:
+    """Only their order is another one, and the header stays the first line."""
+    write_blocks(tmp_path / "blocks.csv", 100)
+    header, *rows = (tmp_path / "blocks.csv").read_text(encoding="utf-8").splitlines()
+    shuffle(tmp_path / "blocks.csv")
+    first, *shuffled = (tmp_path / "blocks.csv").read_text(encoding="utf-8").splitlines()
+
+    assert (first, sorted(shuffled)) == (header, sorted(rows))
+    assert shuffled != rows

@@ -90,3 +90,23 @@ def test_a_full_ledger_equals_that_of_a_run(
 
     assert codes == (0, 0)
     assert content_of(made) == content_of(run)
+
+
+def test_deliveries_of_pruned_runs_are_known_to_the_next_run(tmp_path: Path) -> None:
+    """The last rows of the first run are left; the ledger has key and content of all others, and more keys."""
+    made, whole = (workspace(tmp_path / name, ORDER_COLUMNS, orders(ROWS)) for name in ("made", "whole"))
+    write(made / "first.csv", ORDER_COLUMNS, orders(20))
+
+    codes = (full_ledger.make(made, "orders", "first.csv", left=5), full_ledger.make(whole, "orders", "export.csv"))
+    full_ledger.add_pruned(made, "orders", "export.csv", after=20, others=ROWS + 2)
+
+    assert codes == (5, 0)
+    known, delivered = ([known_of(line) for line in content_of(one)["deliveries"]] for one in (made, whole))
+    assert known[:-2] == delivered[:15] + delivered[20:]
+    assert [identity for _, _, identity, *_ in known[-2:]] == ["D20251120000000120", "D20251120000000121"]
+    assert [due["status"] for due in content_of(made)["dues"]] == ["succeeded"] * 15 + ["unsent"] * 5
+
+
+def known_of(line: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what the next run compares its rows with."""
+    return tuple(line[name] for name in ("account_no", "api", "identity", "digest", "state", "successor"))

@@ -52,3 +52,6 @@ def test_the_command_names_what_was_used() -> None:
     assert command(arguments(["repeat", "report", "--known", "7", "9"])) == (
         "python -m benchmarks repeat report --known 7 9 --runs 3"
     )
+    assert command(arguments(["known", "--known", "7", "9", "--ledger", "postgresql"])) == (
+        "python -m benchmarks known --known 7 9 --shuffled 7 --ledger postgresql --runs 3"
+    )

@@ -1,0 +1,155 @@
+"""Known deliveries: the cost of comparing an export with a large ledger, in a file and on a PostgreSQL server."""
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks.comparison import Candidate, Measurements, compare
+from benchmarks.measure import Cost, Unavailable, number
+from benchmarks.postgresql import BenchmarkServer, SharedCost, shared_cost
+from benchmarks.repeat import times
+from benchmarks.scene import Scene, Workspace
+from benchmarks.table import Table
+
+_TEXT = """\
+Every row of the export was delivered before, so nothing may be sent. The ledger has one line for each delivery, as
+after a prune. Whole commands, start included. Keys in order are read from the first to the last of each chunk; shuffled
+ones are looked up one by one. The server has the default settings of PostgreSQL 15, and uses the same cores. The last
+column is how many cores other programs used meanwhile: seconds depend on them, CPU time hardly. Aim: CPU time a row and
+memory are the same for any number of deliveries."""
+_RERUN = """\
+`backfill rerun RUN` of a run of 1,000 rows of which 10 are left: they are sent. All other deliveries are of other runs.
+Whole commands, start included; one measurement each."""
+_COLUMNS = (
+    "what", "known", "measurements", "seconds", "CPU µs a row", "server's CPU µs a row", "both, µs", "peak MiB",
+    "bytes a delivery", "others' cores",
+)  # fmt: skip
+# The run with rows left, in each ledger.
+_RUN_ROWS, _LEFT = 1_000, 10
+# Above so many rows one measurement of each is made.
+_MOST_REPEATED = 10_000_000
+_INTERRUPTED = 5
+
+LEDGERS = ("sqlite", "postgresql")
+"""The kinds of ledgers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A ledger with known deliveries, of which each takes so many bytes; `server` has it, if any."""
+
+    name: str
+    workspace: Workspace
+    bytes_each: float
+    server: BenchmarkServer | None = None
+    url: str = ""
+
+    def run(self, *words: str) -> SharedCost:
+        return shared_cost(self.server, partial(self.workspace.backfill, *words))
+
+    def forget(self) -> None:
+        shutil.rmtree(self.workspace.folder)
+        if self.server is not None:
+            self.server.drop(self.url)
+
+
+def measure(
+    scene: Scene, server: BenchmarkServer, *, sizes: Sequence[int], shuffled: Sequence[int], ledgers: Sequence[str],
+    runs: int,
+) -> list[Table]:  # fmt: skip
+    """Return the cost of a plan and a run of known rows at each size, and that of a rerun in such a ledger."""
+    lines: list[tuple[str, ...]] = []
+    reruns: list[tuple[str, ...]] = []
+    for size in sorted(sizes):
+        orders = scene.folder / f"known-{size}.csv"
+        scene.export(orders.name, "blocks", size)
+        known = _ledgers(scene, server, size, ledgers)
+        reruns += [_rerun(each, size) for each in known]
+        count = 1 if size > _MOST_REPEATED else times(size, runs)
+        lines += _compared(known, str(orders), size, count, "")
+        if size in shuffled:
+            orders.unlink()
+            scene.export(orders.name, "blocks", size, "--shuffled")
+            lines += _compared(known, str(orders), size, count, ", keys shuffled")
+        orders.unlink()
+        for each in known:
+            each.forget()
+    return [
+        Table("Known deliveries", _TEXT, _COLUMNS, tuple(lines)),
+        Table("Rerun in a large ledger", _RERUN, ("what", "known", "seconds", "CPU s", "server's CPU s", "peak MiB"),
+              tuple(reruns)),
+    ]  # fmt: skip
+
+
+def _ledgers(scene: Scene, server: BenchmarkServer, size: int, wanted: Sequence[str]) -> list[_Known]:
+    """Fill a file with `size` deliveries, and copy it to the server."""
+    sys.stderr.write(f"  filling a ledger with {size:,} known deliveries\n")
+    file = scene.workspace("known")
+    file.fill("orders", str(scene.of("orders", _RUN_ROWS)), "--left", str(_LEFT), accept=(_INTERRUPTED,))
+    file.fill("orders", str(scene.folder / f"known-{size}.csv"), "--pruned-after", str(_RUN_ROWS))
+    found = [_Known("SQLite", file, file.ledger.stat().st_size / size)]
+    if "postgresql" in wanted:
+        sys.stderr.write("  copying it to the server\n")
+        url = server.database()
+        there = scene.workspace("known", url=url)
+        file.backfill("ledger", "copy", "sqlite:///state/backfill.db", url)
+        found.append(_Known("PostgreSQL", there, server.settle(url) / size, server, url))
+    return [each for each in found if each.name.lower() in wanted]
+
+
+def _compared(known: Sequence[_Known], orders: str, size: int, runs: int, suffix: str) -> list[tuple[str, ...]]:
+    candidates = [
+        Candidate(f"{each.name}, {name}{suffix}", partial(_nothing_sent, each, words, orders, size))
+        for name, words in _COMMANDS.items()
+        for each in known
+        if each.server or "--processes" not in words
+    ]
+    bytes_of = {each.name: each.bytes_each for each in known}
+    return [_line(entry, size, bytes_of[entry.name.partition(",")[0]]) for entry in compare(candidates, runs)]
+
+
+_COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "plan": ("plan",),
+    "run": ("run", "--no-progress"),
+    "run, 2 processes": ("run", "--no-progress", "--processes", "2"),
+}
+
+
+def _nothing_sent(known: _Known, words: Sequence[str], orders: str, size: int) -> SharedCost:
+    counts: Mapping[str, int] = {}
+
+    def act() -> Cost:
+        nonlocal counts
+        command, *options = words
+        cost, counts = known.workspace.summary(command, "orders", orders, *options)
+        return cost
+
+    found = shared_cost(known.server, act)
+    if counts["skipped"] != size:
+        raise Unavailable(f"{counts['skipped']} of {size} rows were skipped")
+    return found
+
+
+def _line(entry: Measurements[SharedCost], size: int, bytes_each: float) -> tuple[str, ...]:
+    def each_us(seconds: float) -> float:
+        return seconds / size * 1_000_000
+
+    figures: tuple[Callable[[SharedCost], float], ...] = (
+        lambda one: one.cost.wall_seconds,
+        lambda one: each_us(one.cost.cpu_seconds),
+        lambda one: each_us(one.server_seconds),
+        lambda one: each_us(one.cost.cpu_seconds + one.server_seconds),
+        lambda one: one.cost.peak_mib,
+    )
+    name, *cells = entry.cells(*figures)
+    others = "" if entry.reason else entry.cells(lambda one: one.others)[1]
+    return name, f"{size:,}", str(len(entry.measured)), *cells, number(bytes_each), others
+
+
+def _rerun(known: _Known, size: int) -> tuple[str, ...]:
+    found = known.run("rerun", known.workspace.first_run(), "--no-progress")
+    cost = found.cost
+    figures = (cost.wall_seconds, cost.cpu_seconds, found.server_seconds, cost.peak_mib)
+    return f"{known.name}, 10 rows left", f"{size:,}", *map(number, figures)

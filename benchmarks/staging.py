@@ -1,0 +1,57 @@
+"""
+Staging alone: the rows of an input are read, mapped, compared and written into the ledger, and nothing is sent.
+
+    python -m benchmarks.staging JOB INPUT PROCESSES      (in the folder of a config)
+
+Prints the seconds of staging, without the start of Python.
+"""
+
+import random
+import sys
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from pipeline.assemble.parts.ledgers import open_the_ledger
+from pipeline.assemble.parts.new_run import RunInputs, new_run, opener_of, rules_of, yesterday
+from pipeline.assemble.parts.opening import open_config
+from pipeline.assemble.parts.platform import merchant_of
+from pipeline.assemble.slicing import LocalWorkers, slice_driver
+from pipeline.clock import SystemClock
+from pipeline.read import CHUNK_ROWS, DEFAULT_CUT_SIZES
+from pipeline.run.stage import Stager
+from pipeline.write.brakes.run_control import RunControl
+
+
+def stage(folder: Path, job_name: str, source: str, processes: int) -> float:
+    """Stage one input as a new run; return the seconds that it took."""
+    clock = SystemClock()
+    config = open_config(folder / "backfill.toml", {}, clock, job_name)
+    job, began = config.jobs[job_name], clock.now()
+    account, inputs = config.accounts[job.account], RunInputs([source], config.folder, yesterday(job, began))
+    with closing(open_the_ledger(config, clock)) as ledger:
+        run = ledger.begin(
+            new_run(job, began, random.SystemRandom(), {**inputs.as_options(), "limit": None}), merchant_of(account)
+        )
+        try:
+            rules = rules_of(job, account, began, run.salt)
+            driver = slice_driver(
+                config, partial(open_the_ledger, config, clock), run, rules,
+                clock=clock, workers=LocalWorkers(config, processes), chunk_rows=CHUNK_ROWS, sizes=DEFAULT_CUT_SIZES,
+            )  # fmt: skip
+            stager = Stager(
+                ledger=run,
+                rules=rules,
+                open_input=opener_of(job, rules),
+                control=RunControl(clock),
+                slices=driver if processes > 1 else None,
+            )
+            started = clock.steady()
+            stager.stage(inputs.find().files)
+            return clock.steady() - started
+        finally:
+            run.leave()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{stage(Path.cwd(), sys.argv[1], sys.argv[2], int(sys.argv[3]))}\n")
