@@ -2,7 +2,7 @@
 A full ledger: every row of an export staged and delivered.
 
     python -m benchmarks.full_ledger JOB INPUT [--left N]      (in the folder of a config without a ledger)
-    python -m benchmarks.full_ledger JOB INPUT --pruned-after N [--others LAST]      (in the folder of a config with one)
+    python -m benchmarks.full_ledger JOB INPUT --pruned-after N [--others LAST]      (of a config with one)
 
 With --left the last N rows stay unsent. With --pruned-after only the table of deliveries gets the rows after the first
 N, as if their run had been pruned: that is all that the next run compares its rows with. A line takes a tenth of the
@@ -34,9 +34,9 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import DeliveryState, RunState
 from pipeline.ledger.rules.measures import COLUMNS, MEASURES
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.store import generations
 from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import this_process
+from pipeline.ledger.store.loss_detection import generations
 from pipeline.ledger.store.port import insert_many
 from pipeline.map import bind_chunks
 from pipeline.model import Status
