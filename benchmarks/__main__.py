@@ -41,7 +41,7 @@ _PARTS: Mapping[str, _Part] = {
         lambda here, args: _with_server(
             partial(known.measure, here, sizes=args.known, shuffled=args.shuffled, ledgers=args.ledger, runs=args.runs)
         ),
-        ("known", "shuffled", "ledger", "runs"),
+        ("known", "shuffled", "most_rows", "ledger", "runs"),
     ),
     "processes": _Part(
         lambda here, args: _with_server(lambda server: [processes.send(here, server, rows=args.sent, runs=args.runs)]),
@@ -88,8 +88,9 @@ def _with_server(measure: Callable[[BenchmarkServer], list[Table]]) -> list[Tabl
 def command(args: argparse.Namespace) -> str:
     """Return the command line that repeats the measurement."""
     used = {size for part in args.parts or _PARTS for size in _PARTS[part].sizes}
-    names = ("rows", "known", "shuffled", "ledger", "sent", "seconds", "runs")
-    sizes = {name: _text(getattr(args, name)) for name in names if name in used}
+    names = ("rows", "known", "shuffled", "most_rows", "ledger", "sent", "seconds", "runs")
+    given = {name: getattr(args, name) for name in names if name in used}
+    sizes = {name.replace("_", "-"): _text(value) for name, value in given.items() if value is not None}
     if args.parts:
         words = [*args.parts, *(f"--{name} {size}" for name, size in sizes.items())]
         return " ".join(["python -m benchmarks", *words, *(["--peers FOLDER"] if args.peers else [])])
@@ -122,6 +123,9 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         nargs="*",
         metavar="KNOWN",
         help="sizes of --known that also get shuffled keys (the least)",
+    )
+    parser.add_argument(
+        "--most-rows", type=int, metavar="N", help="rows of an export with known keys (as many as there are deliveries)"
     )
     parser.add_argument(
         "--ledger", nargs="+", choices=LEDGERS, default=[*LEDGERS], help="ledgers with known deliveries (both)"

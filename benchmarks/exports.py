@@ -2,10 +2,10 @@
 Exports as merchants' systems write them, of any length and in constant memory. The same call makes the same file.
 
     python -m benchmarks.exports orders|points FILE --rows N [--errors SHARE] [--json-discounts] [--changed SHARE]
-    python -m benchmarks.exports blocks FILE --rows N [--shuffled]
+    python -m benchmarks.exports blocks FILE --rows N [--shuffled M]
 
-`blocks` are orders, written quickly: the same million rows again and again, under keys that go on. With --shuffled
-the same rows come in another order.
+`blocks` are orders, written quickly: the same million rows again and again, under keys that go on. With --shuffled up
+to M of these rows are chosen at random, in a random order.
 
 A FILE with the suffix .parquet is Parquet, with typed columns and no errors; any other is CSV. All data is invented.
 """
@@ -155,8 +155,8 @@ def write_blocks(path: Path, rows: int, block_rows: int = _BLOCK_ROWS) -> None:
             file.write(block.replace(_DAY + b"0" * leading, _DAY + b"%0*d" % (leading, number)))
 
 
-def shuffle(path: Path) -> None:
-    """Put the rows of a CSV file, one a line, into another order: always the same one."""
+def shuffle(path: Path, rows: int) -> None:
+    """Keep some rows of a CSV file, one a line, in another order: always the same ones."""
     # Imported here, so that writing CSV takes little memory.
     import numpy as np  # noqa: PLC0415
 
@@ -164,7 +164,7 @@ def shuffle(path: Path) -> None:
         view = np.frombuffer(lines, np.uint8)
         ends = np.flatnonzero(view == ord("\n")) + 1
         del view
-        order = np.random.default_rng(1).permutation(np.arange(1, len(ends)))
+        order = np.random.default_rng(1).permutation(np.arange(1, len(ends)))[:rows]
         shuffled = path.with_suffix(".shuffled")
         with shuffled.open("wb") as out:
             out.write(lines[: ends[0]])
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--errors", type=float, default=0.0)
     parser.add_argument("--json-discounts", action="store_true")
     parser.add_argument("--changed", type=float, default=0.0)
-    parser.add_argument("--shuffled", action="store_true")
+    parser.add_argument("--shuffled", type=int, metavar="M")
     args = parser.parse_args()
     if args.export == "orders":
         rows = orders(args.rows, errors=args.errors, json_discounts=args.json_discounts)
@@ -189,7 +189,7 @@ def main() -> None:
     elif args.export == "blocks":
         write_blocks(args.file, args.rows)
         if args.shuffled:
-            shuffle(args.file)
+            shuffle(args.file, args.shuffled)
     else:
         write(args.file, POINT_COLUMNS, points(args.rows, changed=args.changed))
 

@@ -2,12 +2,12 @@
 A full ledger: every row of an export staged and delivered.
 
     python -m benchmarks.full_ledger JOB INPUT [--left N]      (in the folder of a config without a ledger)
-    python -m benchmarks.full_ledger JOB INPUT --pruned-after N [--others LAST]      (of a config with one)
+    python -m benchmarks.full_ledger JOB INPUT --pruned-after N [--others M]      (in the folder of a config with one)
 
 With --left the last N rows stay unsent. With --pruned-after only the table of deliveries gets the rows after the first
 N, as if their run had been pruned: that is all that the next run compares its rows with. A line takes a tenth of the
-space. All of these have the same measures, so totals are wrong. With --others so many deliveries follow, by number,
-whose rows are in no input: these are made by SQL, which is quicker than mapping their rows.
+space. All of these have the same measures, so totals are wrong. With --others there are M deliveries in all:
+the rest, whose rows are in no input, is made by SQL, which is quicker than mapping rows.
 
 Rows are staged as in any run. The deliveries are then written for many rows at once, without waiting for the disk, so
 that a ledger of millions of rows takes minutes. The result equals that of `benchmarks.instant_platform`, which delivers
@@ -98,7 +98,7 @@ def add_pruned(folder: Path, job_name: str, source: str, after: int, others: int
     """
     Write the deliveries of an input, but for its first rows, into a ledger that has a run of the job.
 
-    If `others` is greater than the number of rows, deliveries up to that number follow.
+    If `others` is greater than the number of rows, deliveries of other rows follow, up to that number in all.
     """
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job_name)

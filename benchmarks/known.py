@@ -3,8 +3,9 @@
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from benchmarks.comparison import Candidate, Measurements, compare
 from benchmarks.measure import Cost, Unavailable, number
@@ -15,19 +16,22 @@ from benchmarks.table import Table
 
 _TEXT = """\
 Every row of the export was delivered before, so nothing may be sent. The ledger has one line for each delivery, as
-after a prune. Whole commands, start included. Keys in order are read from the first to the last of each chunk; shuffled
-ones are looked up one by one. The server has the default settings of PostgreSQL 15, and uses the same cores. The last
-column is how many cores other programs used meanwhile: seconds depend on them, CPU time hardly. Aim: CPU time a row and
-memory are the same for any number of deliveries."""
+after a prune; where it has more than the export has rows, the others are of other exports. Whole commands, start
+included. Keys in order are read from the first to the last of each chunk; shuffled ones are looked up one by one. The
+server has the default settings of PostgreSQL 15, and uses the same cores. The last column is how many cores other
+programs used meanwhile: seconds depend on them, CPU time hardly. Aim: CPU time a row and memory are the same for any
+number of deliveries and rows."""
 _RERUN = """\
 `backfill rerun RUN` of a run of 1,000 rows of which 10 are left: they are sent. All other deliveries are of other runs.
 Whole commands, start included; one measurement each."""
 _COLUMNS = (
-    "what", "known", "measurements", "seconds", "CPU µs a row", "server's CPU µs a row", "both, µs", "peak MiB",
+    "what", "known", "rows", "measurements", "seconds", "CPU µs a row", "server's CPU µs a row", "both, µs", "peak MiB",
     "bytes a delivery", "others' cores",
 )  # fmt: skip
 # The run with rows left, in each ledger.
 _RUN_ROWS, _LEFT = 1_000, 10
+# Keys that are shuffled: each chunk of them spans all deliveries, so more would cost the same each.
+_SHUFFLED_ROWS = 2_000_000
 # Above so many rows one measurement of each is made.
 _MOST_REPEATED = 10_000_000
 _INTERRUPTED = 5
@@ -38,11 +42,12 @@ LEDGERS = ("sqlite", "postgresql")
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A ledger with known deliveries, of which each takes so many bytes; `server` has it, if any."""
+    """A ledger with known deliveries; `server` has it in the database of `url`, or else it is a file."""
 
     name: str
     workspace: Workspace
-    bytes_each: float
+    deliveries: int
+    ledger_bytes: int
     server: BenchmarkServer | None = None
     url: str = ""
 
@@ -55,59 +60,78 @@ class _Known:
             self.server.drop(self.url)
 
 
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """An export of orders that all are delivered already."""
+
+    path: Path
+    rows: int
+
+
 def measure(
-    scene: Scene, server: BenchmarkServer, *, sizes: Sequence[int], shuffled: Sequence[int], ledgers: Sequence[str],
+    scene: Scene,
+    server: BenchmarkServer,
+    *,
+    sizes: Sequence[int],
+    shuffled: Sequence[int],
+    most_rows: int | None,
+    ledgers: Sequence[str],
     runs: int,
-) -> list[Table]:  # fmt: skip
-    """Return the cost of a plan and a run of known rows at each size, and that of a rerun in such a ledger."""
+) -> list[Table]:
+    """
+    Return the cost of a plan and a run of known rows at each size, and that of a rerun in such a ledger.
+
+    An export has up to `most_rows`. At the sizes in `shuffled` it also comes in another order of keys.
+    """
     lines: list[tuple[str, ...]] = []
     reruns: list[tuple[str, ...]] = []
     for size in sorted(sizes):
-        orders = scene.folder / f"known-{size}.csv"
-        scene.export(orders.name, "blocks", size)
-        known = _ledgers(scene, server, size, ledgers)
-        reruns += [_rerun(each, size) for each in known]
+        rows = min(size, most_rows or size)
+        orders = _Export(scene.export(f"known-{rows}.csv", "blocks", rows), rows)
+        known = _ledgers(scene, server, orders, size, ledgers)
+        reruns += map(_rerun, known)
         count = 1 if size > _MOST_REPEATED else times(size, runs)
-        lines += _compared(known, str(orders), size, count, "")
+        lines += _compared(known, orders, count, "")
         if size in shuffled:
-            orders.unlink()
-            scene.export(orders.name, "blocks", size, "--shuffled")
-            lines += _compared(known, str(orders), size, count, ", keys shuffled")
-        orders.unlink()
+            orders.path.unlink()
+            few = min(rows, _SHUFFLED_ROWS)
+            scene.export(orders.path.name, "blocks", rows, "--shuffled", str(few))
+            lines += _compared(known, replace(orders, rows=few), count, ", keys shuffled")
+        orders.path.unlink()
         for each in known:
             each.forget()
+    columns = ("what", "known", "seconds", "CPU s", "server's CPU s", "peak MiB")
     return [
         Table("Known deliveries", _TEXT, _COLUMNS, tuple(lines)),
-        Table("Rerun in a large ledger", _RERUN, ("what", "known", "seconds", "CPU s", "server's CPU s", "peak MiB"),
-              tuple(reruns)),
-    ]  # fmt: skip
+        Table("Rerun in a large ledger", _RERUN, columns, tuple(reruns)),
+    ]
 
 
-def _ledgers(scene: Scene, server: BenchmarkServer, size: int, wanted: Sequence[str]) -> list[_Known]:
+def _ledgers(scene: Scene, server: BenchmarkServer, orders: _Export, size: int, wanted: Sequence[str]) -> list[_Known]:
     """Fill a file with `size` deliveries, and copy it to the server."""
     sys.stderr.write(f"  filling a ledger with {size:,} known deliveries\n")
     file = scene.workspace("known")
     file.fill("orders", str(scene.of("orders", _RUN_ROWS)), "--left", str(_LEFT), accept=(_INTERRUPTED,))
-    file.fill("orders", str(scene.folder / f"known-{size}.csv"), "--pruned-after", str(_RUN_ROWS))
-    found = [_Known("SQLite", file, file.ledger.stat().st_size / size)]
+    file.fill("orders", str(orders.path), "--pruned-after", str(_RUN_ROWS), "--others", str(size))
+    found = [_Known("SQLite", file, size, file.ledger.stat().st_size)]
     if "postgresql" in wanted:
         sys.stderr.write("  copying it to the server\n")
         url = server.database()
         there = scene.workspace("known", url=url)
         file.backfill("ledger", "copy", "sqlite:///state/backfill.db", url)
-        found.append(_Known("PostgreSQL", there, server.settle(url) / size, server, url))
+        found.append(_Known("PostgreSQL", there, size, server.settle(url), server, url))
     return [each for each in found if each.name.lower() in wanted]
 
 
-def _compared(known: Sequence[_Known], orders: str, size: int, runs: int, suffix: str) -> list[tuple[str, ...]]:
-    candidates = [
-        Candidate(f"{each.name}, {name}{suffix}", partial(_nothing_sent, each, words, orders, size))
+def _compared(known: Sequence[_Known], orders: _Export, runs: int, suffix: str) -> list[tuple[str, ...]]:
+    wanted = [
+        (each, Candidate(f"{each.name}, {name}{suffix}", partial(_nothing_sent, each, words, orders)))
         for name, words in _COMMANDS.items()
         for each in known
         if each.server or "--processes" not in words
     ]
-    bytes_of = {each.name: each.bytes_each for each in known}
-    return [_line(entry, size, bytes_of[entry.name.partition(",")[0]]) for entry in compare(candidates, runs)]
+    entries = compare([candidate for _, candidate in wanted], runs)
+    return [_line(entry, each, orders.rows) for entry, (each, _) in zip(entries, wanted, strict=True)]
 
 
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -117,24 +141,24 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _nothing_sent(known: _Known, words: Sequence[str], orders: str, size: int) -> SharedCost:
+def _nothing_sent(known: _Known, words: Sequence[str], orders: _Export) -> SharedCost:
     counts: Mapping[str, int] = {}
 
     def act() -> Cost:
         nonlocal counts
         command, *options = words
-        cost, counts = known.workspace.summary(command, "orders", orders, *options)
+        cost, counts = known.workspace.summary(command, "orders", str(orders.path), *options)
         return cost
 
     found = shared_cost(known.server, act)
-    if counts["skipped"] != size:
-        raise Unavailable(f"{counts['skipped']} of {size} rows were skipped")
+    if counts["skipped"] != orders.rows:
+        raise Unavailable(f"{counts['skipped']} of {orders.rows} rows were skipped")
     return found
 
 
-def _line(entry: Measurements[SharedCost], size: int, bytes_each: float) -> tuple[str, ...]:
+def _line(entry: Measurements[SharedCost], known: _Known, rows: int) -> tuple[str, ...]:
     def each_us(seconds: float) -> float:
-        return seconds / size * 1_000_000
+        return seconds / rows * 1_000_000
 
     figures: tuple[Callable[[SharedCost], float], ...] = (
         lambda one: one.cost.wall_seconds,
@@ -145,11 +169,12 @@ def _line(entry: Measurements[SharedCost], size: int, bytes_each: float) -> tupl
     )
     name, *cells = entry.cells(*figures)
     others = "" if entry.reason else entry.cells(lambda one: one.others)[1]
-    return name, f"{size:,}", str(len(entry.measured)), *cells, number(bytes_each), others
+    size, count = number(known.ledger_bytes / known.deliveries), str(len(entry.measured))
+    return name, f"{known.deliveries:,}", f"{rows:,}", count, *cells, size, others
 
 
-def _rerun(known: _Known, size: int) -> tuple[str, ...]:
+def _rerun(known: _Known) -> tuple[str, ...]:
     found = known.run("rerun", known.workspace.first_run(), "--no-progress")
     cost = found.cost
     figures = (cost.wall_seconds, cost.cpu_seconds, found.server_seconds, cost.peak_mib)
-    return f"{known.name}, 10 rows left", f"{size:,}", *map(number, figures)
+    return known.name, f"{known.deliveries:,}", *map(number, figures)

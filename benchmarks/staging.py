@@ -3,11 +3,14 @@ Staging alone: the rows of an input are read, mapped, compared and written into 
 
     python -m benchmarks.staging JOB INPUT PROCESSES      (in the folder of a config)
 
-Prints the seconds of staging, without the start of Python.
+Prints the seconds of staging, without the start of Python, and the CPU seconds of this process and of the others that
+it starts.
 """
 
 import random
+import resource
 import sys
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -23,8 +26,8 @@ from pipeline.run.stage import Stager
 from pipeline.write.brakes.run_control import RunControl
 
 
-def stage(folder: Path, job_name: str, source: str, processes: int) -> float:
-    """Stage one input as a new run; return the seconds that it took."""
+def stage(folder: Path, job_name: str, source: str, processes: int) -> tuple[float, float, float]:
+    """Stage one input as a new run; return seconds, CPU seconds of this process, and those of the others."""
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job_name)
     job, began = config.jobs[job_name], clock.now()
@@ -46,12 +49,13 @@ def stage(folder: Path, job_name: str, source: str, processes: int) -> float:
                 control=RunControl(clock),
                 slices=driver if processes > 1 else None,
             )
-            started = clock.steady()
+            started, worked = clock.steady(), time.process_time()
             stager.stage(inputs.find().files)
-            return clock.steady() - started
+            others = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return clock.steady() - started, time.process_time() - worked, others.ru_utime + others.ru_stime
         finally:
             run.leave()
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{stage(Path.cwd(), sys.argv[1], sys.argv[2], int(sys.argv[3]))}\n")
+    sys.stdout.write("{} {} {}\n".format(*stage(Path.cwd(), sys.argv[1], sys.argv[2], int(sys.argv[3]))))

@@ -45,6 +45,8 @@ def log_deleted(ledger: Path) -> None:
     ledger.with_name("ledger.db-wal").unlink()
 
 
+# Where an SQLite file says how many pages it has.
+PAGES_AT = 28
 LOSSES = [deleted, moved, replaced_by_an_older_one, folder_deleted, folder_moved, log_deleted]
 
 
@@ -157,6 +159,20 @@ def test_a_written_log_is_no_loss(run: Run) -> None:
     run.run.heartbeat()
 
     assert run.nights.keys_sent() == ["A", "B", "C"]
+
+
+def test_a_log_that_is_being_written_is_no_loss(run: Run) -> None:
+    """In the midst of it the file says that it has more pages than were written so far."""
+    written_to_the_file(run.path)
+    run.run.heartbeat()
+    with run.path.open("r+b") as file:
+        file.seek(PAGES_AT)
+        pages = int.from_bytes(file.read(4), "big")
+        file.seek(PAGES_AT)
+        file.write((pages + 8).to_bytes(4, "big"))
+
+    assert run.path.stat().st_size == pages * 4096
+    run.run.heartbeat()
 
 
 def written_to_the_file(ledger: Path) -> None:

@@ -17,10 +17,11 @@ SELECT d.identity, d.state, d.digest, d.successor
 FROM json_each(?) AS wanted
 CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = wanted.value
 """
-# The number of deliveries from one identity to another, counted up to a limit.
+# The number of deliveries from one identity to another, counted up to a limit. Without an order PostgreSQL may read the
+# table from its start, also where other accounts have millions of lines before the first that is wanted.
 _COUNT_BETWEEN = """
 SELECT count(*) FROM (
-    SELECT 1 FROM deliveries WHERE account_no = ? AND api = ? AND identity BETWEEN ? AND ? LIMIT ?
+    SELECT 1 FROM deliveries WHERE account_no = ? AND api = ? AND identity BETWEEN ? AND ? ORDER BY identity LIMIT ?
 ) AS found
 """
 # Delivered ones from one identity to another.

@@ -67,8 +67,10 @@ class StoredState:
 
     def _read(self) -> Generation | None:
         try:
-            # The table is a single page, so that a checkpoint under way can't make it unreadable.
+            # The table is a single page, so that a checkpoint under way can't make it unreadable. It writes the number
+            # of pages first; SQLite refuses a file with fewer, unless its schema is writable, which changes nothing.
             with closing(open_without_log(self._path)) as connection:
+                connection.execute("PRAGMA writable_schema = ON")
                 return current(connection)
         except (sqlite3.Error, TypeError):
             return None
