@@ -329,6 +329,18 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=t("processes that send, this one included; 1 with a SQLite ledger"),
     )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help=t("where other processes run: on this host, or on a Ray cluster (N workers, default one for each node)"),
+    )
+    parser.add_argument(
+        "--address",
+        type=_address,
+        metavar="HOST:PORT",
+        help=t("with --engine ray: the cluster, or `auto`; default $RAY_ADDRESS, or Ray on this host for this command"),
+    )
     parser.add_argument("--report", type=Path, metavar="DIR", help=t("default: reports/<run id>/ beside the config"))
     parser.add_argument(
         "--format", choices=("csv", "parquet", "jsonl"), default="csv", help=t("format of the outcome file")
@@ -364,6 +376,12 @@ def _processes(text: str) -> int:
     if not re.fullmatch(r"[1-9]|[1-5][0-9]|6[0-4]", text):
         raise argparse.ArgumentTypeError(t("{text!r} is not a whole number from 1 to 64", text=text))
     return int(text)
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"auto|([^/:\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}", text):
+        raise argparse.ArgumentTypeError(t("{text!r} is not HOST:PORT of a Ray cluster, nor `auto`", text=text))
+    return text
 
 
 def _day(text: str) -> date:

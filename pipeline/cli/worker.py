@@ -87,8 +87,8 @@ def _check_jobs(jobs: tuple[str, ...] | None, config: Config) -> None:
 
 
 def _is_over(run: str | None, ledger: Ledger) -> bool:
-    """Return whether the only run to send for is not being delivered any more."""
-    return run is not None and ledger.find(run).phase is not Phase.DELIVERING
+    """Return whether the only run to work for has ended."""
+    return run is not None and ledger.find(run).phase is Phase.CONCLUDED
 
 
 class _Stopping:
