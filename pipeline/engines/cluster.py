@@ -52,7 +52,8 @@ class Cluster:
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0,
             env=environ, encoding="utf-8",
         )  # fmt: skip
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         try:
             self._connect()
         except BaseException:
@@ -102,8 +103,10 @@ class Cluster:
             print(json.dumps(words), file=self._process.stdin, flush=True)
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._incoming.put(json.loads(line))
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        with self._process.stdout as lines:
+            for line in lines:
+                self._incoming.put(json.loads(line))
         self._incoming.put({"event": "closed", "text": "the process that speaks to Ray ended"})
 
     def _end(self, patience: float) -> None:
@@ -114,3 +117,4 @@ class Cluster:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(_PATIENCE_SECONDS)

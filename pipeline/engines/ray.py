@@ -127,7 +127,7 @@ def _connect(address: str, count: int) -> _Event:
 
 
 def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(str(error).split())[:400]
 
 
 def _serve(commands: "SimpleQueue[Sequence[str] | None]", count: int, say: _Say) -> None:

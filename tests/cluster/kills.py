@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +14,12 @@ from pipeline.simulator import FaultKind, InjectedFault, When
 from tests.acceptance.workspace import order, refund
 from tests.cluster.nodes import SECOND, RayNodes
 from tests.senders.kills import RATE, SLOW, Lines, check
-from tests.senders.scene import LEASE_SECONDS, TIMEOUT_SECONDS, Ended, Scene, wait_until
+from tests.senders.scene import TIMEOUT_SECONDS, Ended, Scene, wait_until
 
 # Answers of a platform that has all senders join before the first ones have sent much.
 HELD = InjectedFault(FaultKind.SLOW, seconds=1.0, when=When.AFTER_APPLYING)
+# The lease of all processes of a run on a cluster: two nodes start on a machine that has more to do.
+LEASE_SECONDS = 3.0
 # How much longer than its lease a worker is frozen.
 _LONGER = 1.5
 
@@ -46,39 +49,44 @@ def play(
     """
     scene.export("orders.csv", [*(order(n) for n in range(rows)), *(refund(n, n) for n in range(0, rows, 5))])
     scene.configure({"jobs.orders": {"rate": RATE}, "jobs.tasks": {"rate": RATE}})
-    run, lines = start_on(scene, nodes, "run", "orders", "--no-progress")
+    run = start_on(scene, nodes, "run", "orders", "--no-progress", "--log-format", "json")
+    lines = Lines(run)
+    scene.simulator.set_faults([SLOW])
     wait_until(lambda: run.poll() is not None or len(scene.keys()) >= after)
     time.sleep(within)
     worker = worker_on(lines, SECOND)
-    actor = _parent(worker)
+    actor, log = _parent(worker), scene.folder / f"worker-{worker}.log"
     if survivor is Survivor.WAKES_LATE:
         os.kill(worker, signal.SIGSTOP)
     nodes.kill_raylet(SECOND)
+    before = len(log.read_text("utf-8"))
     # Within a second the actor would see it, kill the worker and end. Frozen before, it would be hung up with its node.
     os.kill(actor, signal.SIGSTOP)
     if survivor is Survivor.WAKES_LATE:
         time.sleep(LEASE_SECONDS * _LONGER)
         wait_until(lambda: run.poll() is not None or scene.senders() < 3)
         os.kill(worker, signal.SIGCONT)
-    log = scene.folder / f"worker-{worker}.log"
-    wait_until(lambda: any(event in log.read_text("utf-8") for event in ("sender_failed", "sender_left")))
+    wait_until(lambda: "sender_" in log.read_text("utf-8")[before:])
     ended = end_of(run, lines)
     nodes.kill_workers()
     check(scene, ended, rows)
-    return NodeKilled(ended.exit_code, was_refused="held up for longer than its lease" in log.read_text("utf-8"))
+    return NodeKilled(ended.exit_code, was_refused="sender_failed" in log.read_text("utf-8")[before:])
 
 
 def start_on(
-    scene: Scene, nodes: RayNodes, *words: str, stderr: int = subprocess.PIPE
-) -> tuple[subprocess.Popen[str], Lines]:
-    """Start a run on both nodes; return once three processes send, with the lines of its log."""
+    scene: Scene,
+    nodes: RayNodes,
+    *words: str,
+    environ: Mapping[str, str] | None = None,
+    stderr: int = subprocess.PIPE,
+) -> subprocess.Popen[str]:
+    """Start a run on both nodes; return once three processes send, slowly."""
     scene.simulator.set_faults([HELD])
-    run = scene.start(*words, "--engine", "ray", "--address", nodes.address, "--log-format", "json", stderr=stderr)
-    lines = Lines(run)
+    words = (*words, "--engine", "ray", "--address", nodes.address)
+    run = scene.start(*words, lease=LEASE_SECONDS, environ=environ, stderr=stderr)
     wait_until(lambda: run.poll() is not None or scene.senders() == 3)
-    assert run.poll() is None, lines.text
-    scene.simulator.set_faults([SLOW])
-    return run, lines
+    assert run.poll() is None
+    return run
 
 
 def end_of(run: subprocess.Popen[str], lines: Lines) -> Ended:
@@ -90,6 +98,7 @@ def end_of(run: subprocess.Popen[str], lines: Lines) -> Ended:
 
 def worker_on(lines: Lines, node: str) -> int:
     """Return the process of the worker that began on a node."""
+    wait_until(lambda: lines.text.count("worker_begun") == 2)
     records = [json.loads(line) for line in lines.text.splitlines()]
     (pid,) = [record["pid"] for record in records if record["event"] == "worker_begun" and record["node"] == node]
     return int(pid)

@@ -1,53 +1,101 @@
 """`--engine ray`: workers on the nodes of a Ray cluster send for a run, as if it were one process."""
 
 import json
+import os
+import pty
+import re
 import signal
+import threading
 from collections import Counter
+from contextlib import suppress
 
 from tests.acceptance.workspace import order
-from tests.cluster.kills import NodeKilled, Survivor, end_of, play, start_on
+from tests.cluster.kills import HELD, NodeKilled, Survivor, play, start_on
 from tests.cluster.nodes import HEAD, SECOND, RayNodes, is_worker
-from tests.senders.scene import Scene, wait_until
+from tests.senders.kills import SLOW, Lines
+from tests.senders.scene import Scene, end_of, wait_until
 from tests.senders.test_senders import ORDERS
 
 
+class Terminal:
+    """A terminal that a process writes to."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._reader, self.writer = pty.openpty()
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        # Without a writer, reading is an error.
+        with suppress(OSError):
+            while data := os.read(self._reader, 1 << 16):
+                self.text += data.decode(errors="replace")
+
+    def end(self) -> str:
+        """Return what was shown, without control sequences and with single blanks."""
+        os.close(self.writer)
+        self._thread.join()
+        os.close(self._reader)
+        return " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", self.text).split())
+
+
 def test_a_run_on_two_nodes_ends_as_with_one_process(scene: Scene, nodes: RayNodes) -> None:
-    """Both nodes send, each key once; the outcomes are those of one process; stdout has the summary alone."""
+    """
+    Both nodes send, each key once; progress and time left are those of the whole run; the outcomes are those of one
+    process, and stdout has the summary alone.
+    """
     scene.export("orders.csv", ORDERS)
-    run, lines = start_on(scene, nodes, "run", "orders", "--json", "--no-progress")
+    terminal = Terminal()
+    run = start_on(scene, nodes, "run", "orders", "--json", environ={"TERM": "xterm"}, stderr=terminal.writer)
+    wait_until(lambda: "left, until" in terminal.text)
     scene.simulator.set_faults([])
-    two = end_of(run, lines)
+    two = run.communicate(timeout=60)[0], run.returncode
     outcomes, sent = scene.outcomes(), scene.keys()
     alone = Scene(scene.folder / "alone", scene.simulator, "sqlite:///one.db")
     scene.simulator.reset()
     alone.export("orders.csv", ORDERS)
     one = alone.command("run", "orders", lease=None)
-    log = [json.loads(line) for line in two.stderr.splitlines()]
+    shown = terminal.end()
 
-    assert (two.exit_code, one.exit_code) == (3, 3)
+    assert (two[1], one.exit_code) == (3, 3)
     assert outcomes == alone.outcomes()
     assert sorted(sent) == sorted(set(sent)) == sorted(scene.keys())
-    counts = json.loads(two.stdout)["counts"]
-    assert {status: rows for status, rows in counts.items() if rows} == Counter(row["status"] for row in outcomes)
-    assert {line["node"] for line in log if line["event"] == "worker_begun"} == {HEAD, SECOND}
-    assert [line for line in log if line["level"] != "info"] == []
+    counts = {status: rows for status, rows in json.loads(two[0])["counts"].items() if rows}
+    assert counts == Counter(row["status"] for row in outcomes)
+    assert set(re.findall(r"a worker began on node ([0-9.]+)", shown)) == {HEAD, SECOND}
+    assert f"100% {len(sent)} of {len(sent)}" in shown
+    assert "WARNING" not in shown
     wait_until(lambda: not any(is_worker(words) for words in nodes.processes().values()))
 
 
 def test_a_signal_drains_all_nodes_and_resume_goes_on(scene: Scene, nodes: RayNodes) -> None:
-    """Ctrl-C lets requests in flight end on each node (exit 5); then `resume` sends the rest, each key once."""
+    """
+    Ctrl-C lets requests in flight end on each node (exit 5). `resume` sends the rest, each key once, here without the
+    nodes: they do not have the config, and the log says so.
+    """
     scene.export("orders.csv", [order(n) for n in range(150)])
-    run, lines = start_on(scene, nodes, "run", "orders", "--no-progress")
+    run = start_on(scene, nodes, "run", "orders", "--no-progress")
+    scene.simulator.set_faults([SLOW])
     wait_until(lambda: len(scene.keys()) >= 40)
     run.send_signal(signal.SIGINT)
-    interrupted = end_of(run, lines).exit_code, Counter(row["status"] for row in scene.outcomes())
+    interrupted = end_of(run).exit_code, Counter(row["status"] for row in scene.outcomes())
     before = len(scene.keys())
-    resumed = scene.command("resume", "last")
+    # A path that is another file in each process.
+    words = ("--config", "/proc/self/cwd/backfill.toml", "--engine", "ray", "--address", nodes.address)
+    scene.simulator.set_faults([HELD])
+    resume = scene.start("resume", "last", *words)
+    lines = Lines(resume)
+    wait_until(lambda: resume.poll() is not None or lines.text.count("ended with exit code 2") == 2)
+    scene.simulator.set_faults([])
 
-    assert interrupted == (5, {"succeeded": before, "unsent": 150 - before}), lines.text
+    assert interrupted == (5, {"succeeded": before, "unsent": 150 - before})
     assert before < 150
-    assert resumed.exit_code == 0, resumed.stderr
+    assert resume.wait(60) == 0, lines.text
     assert sorted(scene.keys()) == sorted(f"A{n}" for n in range(150))
+    for node in (HEAD, SECOND):
+        assert f"WARNING node {node}: /proc/self/cwd/backfill.toml does not exist" in lines.text
+        assert f"WARNING the worker of node {node} ended with exit code 2" in lines.text
 
 
 def test_a_run_survives_the_death_of_a_node_whose_worker_lives(scene: Scene, nodes: RayNodes) -> None:
