@@ -152,8 +152,10 @@ def _serve(commands: "SimpleQueue[Sequence[str] | None]", count: int, say: _Say)
 
 
 def _read(commands: "SimpleQueue[Sequence[str] | None]") -> None:
-    for line in sys.stdin:
-        commands.put(json.loads(line))
+    # Without a buffer, whose lock would abort this process if it ends before its input.
+    with open(0, "rb", buffering=0, closefd=False) as lines:
+        for line in lines:
+            commands.put(json.loads(line))
     commands.put(None)
 
 

@@ -94,7 +94,7 @@ def test_a_signal_drains_all_nodes_and_resume_goes_on(scene: Scene, nodes: RayNo
     assert resume.wait(60) == 0, lines.text
     assert sorted(scene.keys()) == sorted(f"A{n}" for n in range(150))
     for node in (HEAD, SECOND):
-        assert f"WARNING node {node}: /proc/self/cwd/backfill.toml does not exist" in lines.text
+        assert f"WARNING node {node}: /proc/self/cwd/backfill.toml: no config file" in lines.text
         assert f"WARNING the worker of node {node} ended with exit code 2" in lines.text
 
 
