@@ -19,13 +19,13 @@ def main() -> int:
     """Play the runs; an AssertionError names the broken promise."""
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="runs, of both kinds in turn (20)")
-    parser.add_argument("--rows", type=int, default=120, help="payments of a run (120)")
+    parser.add_argument("--rows", type=int, default=240, help="payments of a run (240)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments (0)")
     args = parser.parse_args()
     chance = random.Random(args.seed)
     with running() as server, two_nodes() as nodes:
         for number, survivor in enumerate(islice(cycle(Survivor), args.kills), 1):
-            after, began = chance.randrange(30, args.rows), time.monotonic()
+            after, began = chance.randrange(30, args.rows * 2 // 3), time.monotonic()
             url = server.database()
             with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
                 scene = Scene(Path(folder), simulator, url, child="tests.cluster.child")

@@ -52,10 +52,10 @@ def play(
     run = start_on(scene, nodes, "run", "orders", "--no-progress", "--log-format", "json")
     lines = Lines(run)
     scene.simulator.set_faults([SLOW])
-    wait_until(lambda: run.poll() is not None or len(scene.keys()) >= after)
-    time.sleep(within)
     worker = worker_on(lines, SECOND)
     actor, log = _parent(worker), scene.folder / f"worker-{worker}.log"
+    wait_until(lambda: run.poll() is not None or (scene.senders() == 3 and len(scene.keys()) >= after))
+    time.sleep(within)
     if survivor is Survivor.WAKES_LATE:
         os.kill(worker, signal.SIGSTOP)
     nodes.kill_raylet(SECOND)

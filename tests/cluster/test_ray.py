@@ -8,10 +8,16 @@ import signal
 import threading
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
+import pytest
+
+from pipeline.simulator import Simulator
 from tests.acceptance.workspace import order
 from tests.cluster.kills import HELD, NodeKilled, Survivor, play, start_on
 from tests.cluster.nodes import HEAD, SECOND, RayNodes, is_worker
+from tests.docs import test_commands
+from tests.postgresql.server import PostgresServer
 from tests.senders.kills import SLOW, Lines
 from tests.senders.scene import Scene, end_of, wait_until
 from tests.senders.test_senders import ORDERS
@@ -96,6 +102,20 @@ def test_a_signal_drains_all_nodes_and_resume_goes_on(scene: Scene, nodes: RayNo
     for node in (HEAD, SECOND):
         assert f"WARNING node {node}: /proc/self/cwd/backfill.toml: no config file" in lines.text
         assert f"WARNING the worker of node {node} ended with exit code 2" in lines.text
+
+
+def test_the_commands_of_the_how_to_work(
+    tmp_path: Path, nodes: RayNodes, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The how-to's run on two nodes ends with the exit code that it names."""
+    monkeypatch.chdir(tmp_path)
+    url = postgres.database()
+    with Simulator() as simulator:
+        test_commands.begin(test_commands.ON_RAY, simulator, monkeypatch.chdir)
+        test_commands.put_ledger_on(url)
+        addresses = {"127.0.0.2:6379": nodes.address}
+        test_commands.check_commands(test_commands.ON_RAY, simulator, monkeypatch.chdir, addresses)
+    postgres.drop(url)
 
 
 def test_a_run_survives_the_death_of_a_node_whose_worker_lives(scene: Scene, nodes: RayNodes) -> None:
