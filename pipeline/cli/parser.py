@@ -237,7 +237,7 @@ def _add_worker(commands: "_Commands[GuidingParser]") -> None:
         help=t("touch this file every few seconds, for a probe that looks at its age"),
     )  # fmt: skip
     worker.add_argument(
-        "--health-port", type=_address, metavar="[HOST:]PORT",
+        "--health-port", type=_health_address, metavar="[HOST:]PORT",
         help=t("answer GET /healthz and /readyz over HTTP; without HOST on all IPv4 addresses"),
     )  # fmt: skip
     # For processes that another one started.
@@ -333,6 +333,18 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=t("processes that send, this one included; 1 with a SQLite ledger"),
     )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help=t("where other processes run: on this host, or on a Ray cluster (N workers, default one for each node)"),
+    )
+    parser.add_argument(
+        "--address",
+        type=_cluster_address,
+        metavar="HOST:PORT",
+        help=t("with --engine ray: the cluster, or `auto`; default $RAY_ADDRESS, or Ray on this host for this command"),
+    )
     parser.add_argument("--report", type=Path, metavar="DIR", help=t("default: reports/<run id>/ beside the config"))
     parser.add_argument(
         "--format", choices=("csv", "parquet", "jsonl"), default="csv", help=t("format of the outcome file")
@@ -370,7 +382,7 @@ def _processes(text: str) -> int:
     return int(text)
 
 
-def _address(text: str) -> tuple[str, int]:
+def _health_address(text: str) -> tuple[str, int]:
     match = re.fullmatch(r"(?:(?P<host>[^:\s]+|\[[0-9A-Fa-f:.]+\]):)?(?P<port>[0-9]{1,5})", text)
     if match is None or not 1 <= int(match["port"]) <= _LAST_PORT:
         raise argparse.ArgumentTypeError(t("{text!r} is not a port such as 8080, or 127.0.0.1:8080", text=text))
@@ -378,6 +390,12 @@ def _address(text: str) -> tuple[str, int]:
 
 
 _LAST_PORT = 65535
+
+
+def _cluster_address(text: str) -> str:
+    if not re.fullmatch(r"auto|([^/:\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}", text):
+        raise argparse.ArgumentTypeError(t("{text!r} is not HOST:PORT of a Ray cluster, nor `auto`", text=text))
+    return text
 
 
 def _day(text: str) -> date:

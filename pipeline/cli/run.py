@@ -7,11 +7,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
 from zoneinfo import ZoneInfo
 
+from pipeline.assemble.parts.cluster_workers import ClusterWorkers, workers_of_cluster
 from pipeline.assemble.parts.ledgers import config_path, open_the_ledger
 from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.run_options import RunOptions
@@ -178,23 +179,49 @@ def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | 
     say = log_at_once if screen is None or not screen.redraws else lambda *_: None
     with draining_signals(args.log_format, t("continue with `backfill resume`"), say) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
-        if args.processes not in (None, 1) and config.ledger_server is None:
-            raise SettingsError(
-                [t("--processes {processes}: {one_process}", processes=args.processes, one_process=t(ONE_PROCESS))]
-            )
+        _check_processes(args, config)
         set_up_logs(args, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
         system = make_system(clock)
         metrics_file = args.metrics_file and args.metrics_file.absolute()
-        with Notices(config, clock, log.warning, job=only_job, metrics_file=metrics_file) as notices:
+        with (
+            Notices(config, clock, log.warning, job=only_job, metrics_file=metrics_file) as notices,
+            _cluster_workers(args, config, system) as workers,
+        ):
             ledger = open_the_ledger(config, clock, open_ledger=system.open_ledger)
-            command = _Command(args, config, ledger, system, active, screen, notices)
+            command = _Command(args, config, ledger, system, active, screen, notices, workers)
             try:
                 yield command
             finally:
                 command.progress.end()
                 ledger.close()
+
+
+def _check_processes(args: argparse.Namespace, config: Config) -> None:
+    """Raise SettingsError for processes that the ledger does not allow, and for a cluster without its engine."""
+    if args.address is not None and args.engine != "ray":
+        raise SettingsError([t("--address {address} needs --engine ray", address=args.address)])
+    if config.ledger_server is not None:
+        return
+    one_process = t(ONE_PROCESS)
+    if args.engine == "ray":
+        raise SettingsError([t("--engine ray: {one_process}", one_process=one_process)])
+    if args.processes not in (None, 1):
+        raise SettingsError(
+            [t("--processes {processes}: {one_process}", processes=args.processes, one_process=one_process)]
+        )
+
+
+@contextmanager
+def _cluster_workers(args: argparse.Namespace, config: Config, system: System) -> "Iterator[ClusterWorkers | None]":
+    """Connect to a cluster if the command line names one; yield its workers."""
+    if args.engine != "ray":
+        yield None
+        return
+    address = args.address or os.environ.get("RAY_ADDRESS") or "local"
+    with workers_of_cluster(config.path.absolute(), address, args.processes, system.command) as workers:
+        yield workers
 
 
 class _Command:
@@ -209,6 +236,7 @@ class _Command:
         active: "ActiveRun",
         screen: Screen | None,
         notices: Notices,
+        workers: ClusterWorkers | None,
     ) -> None:
         self._args = args
         self._config = config
@@ -227,6 +255,11 @@ class _Command:
             ignored=_log_ignored,
         )
         self.runner = Runner(config, ledger, system, events)
+        self._processes = args.processes
+        if workers is not None:
+            self._processes = workers.count + 1
+            system = replace(system, helpers=workers.helpers)
+            self.runner = replace(self.runner, system=system, workers_of=lambda *_: workers)
 
     def options_for(self, job: str) -> RunOptions:
         """Return the command line's options for a run of this job."""
@@ -241,7 +274,7 @@ class _Command:
             outcome_format=OutcomeFormat(args.format),
             resync=vars(args).get("resync", False),
             metrics_file=args.metrics_file and args.metrics_file.absolute(),
-            processes=args.processes,
+            processes=self._processes,
         )
 
     @property

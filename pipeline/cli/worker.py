@@ -87,8 +87,8 @@ def _check_jobs(jobs: tuple[str, ...] | None, config: Config) -> None:
 
 
 def _is_over(run: str | None, ledger: Ledger) -> bool:
-    """Return whether the only run to send for is not being delivered any more."""
-    return run is not None and ledger.find(run).phase is not Phase.DELIVERING
+    """Return whether the only run to work for has ended."""
+    return run is not None and ledger.find(run).phase is Phase.CONCLUDED
 
 
 class _Stopping:
@@ -112,7 +112,8 @@ class _Stopping:
 
     def wait_for_end_of_input(self) -> None:
         """Stop at the end of the standard input: the process that started this one has ended."""
-        while sys.stdin.buffer.read(1024):
+        # A buffered read could not be cut short, and would abort the process if it ends before its input.
+        while os.read(sys.stdin.fileno(), 1024):
             pass
         self._has_no_input = True
         self._clock.wake()

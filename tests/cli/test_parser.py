@@ -15,7 +15,8 @@ COMMANDS = ["run", "plan", "rerun", "resume", "reconcile", "runs", "show", "repo
 COMMON: Mapping[str, object] = {"verbose": False, "quiet": False}
 EXECUTION: Mapping[str, object] = {
     "config": None, "date": None, "until": None, "limit": None, "max_failures": None, "max_invalid": None,
-    "report": None, "format": "csv", "json": False, "no_progress": False, "processes": None, "log_format": "console",
+    "report": None, "format": "csv", "json": False, "no_progress": False, "processes": None, "engine": "local",
+    "address": None, "log_format": "console",
     "metrics_file": None,
 }  # fmt: skip
 

@@ -25,6 +25,8 @@ SIMULATED = "http://127.0.0.1:8700"
 SERVER = "postgresql://etl@db.example/backfill"
 # Pages that need a server.
 ON_SERVER = ("postgresql.md", "two-hosts.md")
+# Its commands need a cluster: tests/cluster runs them.
+ON_RAY = DOCS / "how-to" / "ray.md"
 BLOCK = re.compile(r'(?ms)^( *)```(\w*)(?: title="([^"]+)")?\n(.*?)^\1```$')
 EXIT_CODE = re.compile(r"(?:exit code|退出码) (\d)")
 
@@ -42,6 +44,7 @@ NOT_RUN: Mapping[str, str] = {
     "docker": "needs a container engine",
     "airflow": "needs an Airflow installation",
     "dagster": "needs a Dagster installation",
+    "ray": "starts and stops nodes; tests/cluster has two",
 }
 # What the pages assume: faults of the platforms, as in `simulate --faults`, and commands that ran before.
 LOST_ANSWERS = '[[fault]]\nkind = "lose_after_applying"\napi = "alipay.cumulation"\nkey = "A0003"\ntimes = 2\n'
@@ -54,7 +57,7 @@ ASSUMED: Mapping[str, tuple[str, Sequence[str]]] = {
 }
 PAGES = [
     CHECKOUT / "README.md",
-    *(path for path in sorted(DOCS.glob("how-to/*.md")) if not path.name.endswith(".zh.md")),
+    *(path for path in sorted(DOCS.glob("how-to/*.md")) if not path.name.endswith(".zh.md") and path != ON_RAY),
     *(DOCS / name for name in ("backup.md", "before-settlement.md")),
 ]
 TRANSLATED = [(DOCS / "README.zh-CN.md", CHECKOUT / "README.md")] + [
@@ -168,19 +171,30 @@ def test_each_command_of_a_page_works(
     with Simulator() as simulator:
         begin(page, simulator, monkeypatch.chdir)
         if page.name == "two-hosts.md":
-            config = Path("backfill.toml")
-            config.write_text(re.sub(r"(?m)^url = .*", f'url = "{server}"', config.read_text("utf-8")), "utf-8")
-        for block in blocks(page):
-            if block.file:
-                write(block, simulator)
-            for line in block.text.splitlines() if block.is_shell else ():
-                if not without_comment(line) or line.split()[0] in NOT_RUN:
-                    continue
-                named = EXIT_CODE.search(line)
-                assert (line, run(line.replace(SERVER, server), simulator, monkeypatch.chdir)) == (
-                    line,
-                    int(named[1]) if named else 0,
-                )
+            put_ledger_on(server)
+        check_commands(page, simulator, monkeypatch.chdir, {SERVER: server})
+
+
+def put_ledger_on(server: str) -> None:
+    """Name the server in the config of the present folder."""
+    config = Path("backfill.toml")
+    config.write_text(re.sub(r"(?m)^url = .*", f'url = "{server}"', config.read_text("utf-8")), "utf-8")
+
+
+def check_commands(
+    page: Path, simulator: Simulator, chdir: Callable[[Path], None], addresses: Mapping[str, str]
+) -> None:
+    """Write the files of a page, and run its commands; `addresses` are used in place of those of the page."""
+    for block in blocks(page):
+        if block.file:
+            write(block, simulator)
+        for line in block.text.splitlines() if block.is_shell else ():
+            if not without_comment(line) or line.split()[0] in NOT_RUN:
+                continue
+            named, command = EXIT_CODE.search(line), line
+            for printed, real in addresses.items():
+                command = command.replace(printed, real)
+            assert (line, run(command, simulator, chdir)) == (line, int(named[1]) if named else 0)
 
 
 @pytest.mark.parametrize(("chinese", "english"), TRANSLATED, ids=lambda page: page.name)

@@ -13,7 +13,11 @@ from pipeline.clock import Clock
 def with_lease(seconds: float, clock: Clock) -> System:
     """Return the system of this machine, with a ledger of short leases."""
     system = System.real(clock)
-    return replace(system, open_ledger=partial(system.open_ledger, lease_seconds=seconds))
+    return replace(
+        system,
+        open_ledger=partial(system.open_ledger, lease_seconds=seconds),
+        command=("-m", "tests.senders.child", str(seconds)),
+    )
 
 
 def command_of(name: str, seconds: float) -> Command:

@@ -40,6 +40,7 @@ class Scene:
     simulator: Simulator
     url: str
     concurrency: int = 4
+    child: str = "tests.senders.child"
     started: list[subprocess.Popen[str]] = field(default_factory=list)
     connection: psycopg.Connection[Any] | None = None
 
@@ -67,16 +68,22 @@ class Scene:
             writer.writeheader()
             writer.writerows(rows)
 
-    def start(self, *words: str, lease: float | None = LEASE_SECONDS) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *words: str,
+        lease: float | None = LEASE_SECONDS,
+        environ: Mapping[str, str] | None = None,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
         """Start a command in a process of its own; with None it has the usual lease."""
-        environ = {name: value for name, value in os.environ.items() if name != "BACKFILL_CONFIG"}
-        module = ("pipeline",) if lease is None else ("tests.senders.child", str(lease))
+        others = {name: value for name, value in os.environ.items() if name not in ("BACKFILL_CONFIG", "RAY_ADDRESS")}
+        module = ("pipeline",) if lease is None else (self.child, str(lease))
         process = subprocess.Popen(
             [sys.executable, "-B", "-m", *module, *words],
             cwd=self.folder,
-            env={**environ, "PYTHONPATH": str(CHECKOUT), "LC_ALL": "C.UTF-8"},
+            env={**others, "PYTHONPATH": str(CHECKOUT), "LC_ALL": "C.UTF-8", **(environ or {})},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             encoding="utf-8",
         )
         self.started.append(process)

@@ -17,7 +17,7 @@ _PATIENCE_SECONDS = 10.0
 
 
 class Helpers(Protocol):
-    """Other processes of this host that send for a run."""
+    """Other processes that send for a run."""
 
     def check(self) -> None:
         """Log which of them have ended."""

@@ -1,7 +1,7 @@
 """The outside world: time, randomness, threads, the network and the ledger's file."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ class System:
 
     `boot` identifies the machine's last start. `folder` is the base of relative inputs on the command line.
     `open_ledger` has the parameters of `Ledger`. `helpers` starts senders of this host: it gets config, run and number.
+    `command` are the words after `python` that start `backfill` on another node.
     """
 
     clock: Clock
@@ -40,6 +41,7 @@ class System:
     folder: Path
     open_ledger: Callable[..., Ledger] = Ledger
     helpers: Callable[[Path, str, int], AbstractContextManager[Helpers]] = local_senders
+    command: Sequence[str] = ("-P", "-m", "pipeline")
 
     @classmethod
     def real(cls, clock: Clock) -> "System":

@@ -1,0 +1,32 @@
+"""Workspaces whose runs are sent on a Ray cluster of two nodes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.simulator import Simulator
+from tests.cluster.nodes import RayNodes, two_nodes
+from tests.postgresql import fixtures
+from tests.postgresql.server import PostgresServer
+from tests.senders.scene import Scene
+
+postgres = fixtures.postgres
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[RayNodes]:
+    """Two nodes for all tests of a module."""
+    with two_nodes() as running:
+        yield running
+
+
+@pytest.fixture
+def scene(tmp_path: Path, postgres: PostgresServer) -> Iterator[Scene]:
+    """Return a folder with a config, an empty ledger on the server, and the platforms."""
+    url = postgres.database()
+    with Simulator() as simulator:
+        one = Scene(tmp_path, simulator, url, child="tests.cluster.child")
+        yield one
+        one.close()
+    postgres.drop(url)
