@@ -1,10 +1,12 @@
 """Fixtures: the environment of the orchestrators, and a folder in which the real command sends to a simulator."""
 
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,10 @@ import pytest
 from pipeline.cli.main import main
 from pipeline.simulator import Simulator
 from tests.orchestrators.fake_command import FakeCommand
+from tests.postgresql import fixtures
+from tests.postgresql.server import PostgresServer
+
+postgres = fixtures.postgres
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -29,6 +35,21 @@ class Night:
         return text.replace("/srv/backfill/backfill.toml", self.config).replace(
             "/opt/backfill/bin/backfill", self.program
         )
+
+    def on_a_server(self, url: str) -> "Night":
+        """Return the same in a folder of its own, with the ledger at this URL."""
+        home = Path(self.config).parent
+        config = shutil.copytree(home, home.with_name("cluster")) / "backfill.toml"
+        config.write_text(re.sub(r"(?m)^url = .*", f'url = "{url}"', config.read_text("utf-8")), encoding="utf-8")
+        return replace(self, config=str(config))
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """Return the URL of an empty database on a server."""
+    url = postgres.database()
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.orchestrators.fake_command import (
 )
 
 PRINTED = (CHECKOUT / "docs" / "how-to" / "schedule.md").read_text("utf-8").split("\n## Airflow\n")[1]
-NIGHT_DAG = re.findall(r"(?s)```python\n(.*?)```", PRINTED)[0]
+NIGHT_DAG, CLUSTER_DAG = re.findall(r"(?s)```python\n(.*?)```", PRINTED.split("\n## ")[0])
 SCENARIOS = '''
 from datetime import timedelta
 import pendulum
@@ -53,11 +53,12 @@ def ends(dag: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_states_tries_and_results_of_tasks(
-    tmp_path: Path, night: Night, play: Callable[..., "subprocess.CompletedProcess[str]"]
+    tmp_path: Path, night: Night, play: Callable[..., "subprocess.CompletedProcess[str]"], database: str
 ) -> None:
     """
     A success returns the result. A failure that a retry cannot help is tried once; its result is there too. SIGTERM
-    from Airflow and a timeout let the command end; a retry resumes. The DAG of docs/how-to/schedule.md runs as printed.
+    from Airflow and a timeout let the command end; a retry resumes. The DAGs of docs/how-to/schedule.md run as printed,
+    the second one with a ledger on a server.
     """
     fakes = write_scenarios(tmp_path) | {
         "timed_out": FakeCommand.write(tmp_path / "timed_out", {"run": [WAITS_FOR_A_SIGNAL]})
@@ -66,6 +67,7 @@ def test_states_tries_and_results_of_tasks(
     dags.mkdir()
     (dags / "scenarios.py").write_text(SCENARIOS.format(folder=tmp_path, program=night.program, config=night.config))
     (dags / "night.py").write_text(night.with_its_paths(NIGHT_DAG), encoding="utf-8")
+    (dags / "cluster.py").write_text(night.on_a_server(database).with_its_paths(CLUSTER_DAG), encoding="utf-8")
 
     played = play(
         "airflow_runs.py", dags, AIRFLOW_HOME=str(tmp_path), AIRFLOW__CORE__DAGS_FOLDER=str(dags),
@@ -84,6 +86,9 @@ def test_states_tries_and_results_of_tasks(
     assert ends(played_dags["loyalty_night"]) == {
         "orders": ("failed", 1, (3, {"succeeded": 11, "skipped": 1, "invalid": 1})),
         "points": ("failed", 1, (3, {"succeeded": 9, "invalid": 1})),
+    }
+    assert ends(played_dags["loyalty_cluster"]) == {
+        "orders": ("failed", 1, (3, {"succeeded": 11, "skipped": 1, "invalid": 1})),
     }
     assert played_dags["scenarios"]["failed"][2] == result(summary(4, "stopped", unsent=3))
     assert Path(played_dags["scenarios"]["real"][2]["outcome"]).is_file()

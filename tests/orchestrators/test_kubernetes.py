@@ -23,12 +23,8 @@ from pipeline.orchestrators.command import CommandResult, TaskState
 from pipeline.settings import Config, load
 from pipeline.simulator import Simulator, write_client_keys
 from tests.orchestrators.conftest import CHECKOUT
-from tests.postgresql import fixtures
-from tests.postgresql.server import PostgresServer
 from tests.senders.kills import Lines
 from tests.senders.scene import wait_until
-
-postgres = fixtures.postgres
 
 MANIFESTS = CHECKOUT / "docs" / "how-to" / "kubernetes"
 DOCKERFILE = CHECKOUT / "docs" / "how-to" / "container" / "Dockerfile"
@@ -221,14 +217,6 @@ def test_placeholders_are_refused(folder: Path, objects: Objects) -> None:
         settings(folder, objects["secret.yaml"]["stringData"])
 
     assert [name in str(refused.value) for name in ("ALIPAY_PRIVATE_KEY", "alipay_public_key.pem")] == [True, True]
-
-
-@pytest.fixture
-def database(postgres: PostgresServer) -> Iterator[str]:
-    """Return the URL of an empty database."""
-    url = postgres.database()
-    yield url
-    postgres.drop(url)
 
 
 @pytest.fixture
