@@ -69,7 +69,7 @@ def play(
     wait_until(lambda: "sender_" in log.read_text("utf-8")[before:])
     ended = end_of(run, lines)
     nodes.kill_workers()
-    check(scene, ended, rows)
+    check(scene, ended, {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in range(0, rows, 5))})
     return NodeKilled(ended.exit_code, was_refused="sender_failed" in log.read_text("utf-8")[before:])
 
 

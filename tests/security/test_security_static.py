@@ -68,7 +68,9 @@ ALLOWED_MODULES = {
     # The process writes and reads this file alone: it has no name, and ends with the process.
     "ledger/staging/staging.py": ["pickle"],
     # These start the command, with words that are never joined to a line for a shell.
+    "engines/cluster.py": ["subprocess"],
     "engines/processes.py": ["subprocess"],
+    "engines/ray.py": ["subprocess"],
     "orchestrators/command.py": ["subprocess"],
 }
 # Methods of SQLite connections that begin like a forbidden call.
