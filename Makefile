@@ -96,7 +96,7 @@ format: ## format the code, and fix what the linter can fix
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/dev ## measure speed and memory into docs/performance.md; long nights: ROWS=5000000 KNOWN="1000000 5000000"
+bench: $(VENV)/dev $(VENV)/servers ## measure speed and memory into docs/performance.md; long nights: ROWS=5000000 KNOWN="1000000 5000000"
 	$(VENV)/bin/python -m benchmarks --rows $(ROWS) $(if $(KNOWN),--known $(KNOWN)) --sent $(SENT) --seconds $(SECONDS) \
 		--runs $(RUNS) $(if $(PEERS),--peers $(VENV)/peers) --page docs/performance.md
 

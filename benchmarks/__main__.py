@@ -39,7 +39,15 @@ _PARTS: Mapping[str, _Part] = {
     "start": _Part(lambda here, args: [start.measure(here, runs=3 * args.runs)], ("runs",)),
     "known": _Part(
         lambda here, args: _with_server(
-            partial(known.measure, here, sizes=args.known, shuffled=args.shuffled, ledgers=args.ledger, runs=args.runs)
+            partial(
+                known.measure,
+                here,
+                sizes=args.known,
+                shuffled=args.shuffled,
+                most_rows=args.most_rows,
+                ledgers=args.ledger,
+                runs=args.runs,
+            )
         ),
         ("known", "shuffled", "most_rows", "ledger", "runs"),
     ),

@@ -146,13 +146,14 @@ def _write_parquet(path: Path, columns: Cells, rows: Iterator[Cells]) -> None:
 
 
 def write_blocks(path: Path, rows: int, block_rows: int = _BLOCK_ROWS) -> None:
-    """Write orders into a new CSV file, in the order of their keys: less than a block, or whole blocks."""
+    """Write orders into a new CSV file, in the order of their keys."""
     write(path, ORDER_COLUMNS, orders(min(rows, block_rows)))
-    _, _, block = path.read_bytes().partition(b"\n")
+    _, *lines = path.read_bytes().splitlines(keepends=True)
     leading = _DIGITS - len(str(block_rows)) + 1
     with path.open("ab") as file:
-        for number in range(1, rows // block_rows):
-            file.write(block.replace(_DAY + b"0" * leading, _DAY + b"%0*d" % (leading, number)))
+        for first in range(block_rows, rows, block_rows):
+            block = b"".join(lines[: rows - first])
+            file.write(block.replace(_DAY + b"0" * leading, _DAY + b"%0*d" % (leading, first // block_rows)))
 
 
 def shuffle(path: Path, rows: int) -> None:

@@ -33,7 +33,7 @@ def send(scene: Scene, server: BenchmarkServer, *, rows: int, runs: int) -> Tabl
     scene.workspace("warm-up").backfill("run", "orders", orders)
     candidates = [
         Candidate(
-            f"{name}, {platform}", partial(_more_sent, partial(_sent, scene, server, orders, name, platform), rows)
+            f"{name}, {platform}", partial(more_sent, partial(_sent, scene, server, orders, name, platform), rows)
         )
         for platform in ("HTTP", "instant")
         for name in _LEDGERS
@@ -98,7 +98,7 @@ def _line(entry: Measurements[SharedCost], rows: int, seconds: Callable[[SharedC
     )
 
 
-def _more_sent(sent: Callable[[int], SharedCost], rows: int) -> SharedCost:
+def more_sent(sent: Callable[[int], SharedCost], rows: int) -> SharedCost:
     """Return the cost of all rows without that of a tenth of them."""
     few, all_rows = sent(rows // 10), sent(rows)
     wall, cpu = (getattr(all_rows.cost, name) - getattr(few.cost, name) for name in ("wall_seconds", "cpu_seconds"))

@@ -1,0 +1,36 @@
+"""Figures of several processes: the cost of more rows, and the time that the CPU time allows."""
+
+import pytest
+
+from benchmarks.measure import Cost, Unavailable
+from benchmarks.postgresql import SharedCost
+from benchmarks.processes import more_sent, path_seconds
+
+
+def test_the_cost_of_more_rows_excludes_the_start() -> None:
+    """A tenth of the rows is sent first, and its cost is left out; memory is that of all rows."""
+
+    def sent(rows: int) -> SharedCost:
+        return SharedCost(Cost(2.0 + rows / 1024, 1.0 + rows / 2048, 100.0 + rows), 0.5 + rows / 4096, 1.5)
+
+    found = more_sent(sent, 10_240)
+
+    assert found == SharedCost(Cost(9.0, 4.5, 10_340.0), 2.25, 1.5)
+
+
+def test_too_few_rows_are_not_measured() -> None:
+    """If more rows cost no more, Unavailable is raised instead of a wrong figure."""
+    with pytest.raises(Unavailable, match="too few rows"):
+        more_sent(lambda _rows: SharedCost(Cost(1.0, 1.0, 1.0), 0.0, 0.0), 1_000)
+
+
+@pytest.mark.parametrize(
+    ("printed", "seconds"),
+    [
+        pytest.param("12.0 8.0 0.0", 12.0, id="one process: its own time and the server's"),
+        pytest.param("9.0 1.0 6.0", 6.0, id="two: the driver's time, and half of all else"),
+    ],
+)
+def test_two_processes_share_all_but_the_work_of_the_driver(printed: str, seconds: float) -> None:
+    """By CPU time: with a core for each process and each of its connections."""
+    assert path_seconds(SharedCost(Cost(9.0, 9.5, 1.0, f"{printed}\n"), 4.0, 0.0)) == seconds
