@@ -19,9 +19,9 @@ from tests.senders.scene import TIMEOUT_SECONDS, Ended, Scene, wait_until
 # Answers of a platform that has all senders join before the first ones have sent much.
 HELD = InjectedFault(FaultKind.SLOW, seconds=1.0, when=When.AFTER_APPLYING)
 # The lease of all processes of a run on a cluster: two nodes start on a machine that has more to do.
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 5.0
 # How much longer than its lease a worker is frozen.
-_LONGER = 1.5
+_LONGER = 1.2
 
 
 class Survivor(StrEnum):
@@ -54,17 +54,16 @@ def play(
     scene.simulator.set_faults([SLOW])
     worker = worker_on(lines, SECOND)
     actor, log = _parent(worker), scene.folder / f"worker-{worker}.log"
-    wait_until(lambda: run.poll() is not None or (scene.senders() == 3 and len(scene.keys()) >= after))
+    wait_until(lambda: run.poll() is not None or len(scene.keys()) >= after)
     time.sleep(within)
-    if survivor is Survivor.WAKES_LATE:
-        os.kill(worker, signal.SIGSTOP)
+    number = _freeze(scene, worker) if survivor is Survivor.WAKES_LATE else 0
     nodes.kill_raylet(SECOND)
     before = len(log.read_text("utf-8"))
     # Within a second the actor would see it, kill the worker and end. Frozen before, it would be hung up with its node.
     os.kill(actor, signal.SIGSTOP)
     if survivor is Survivor.WAKES_LATE:
         time.sleep(LEASE_SECONDS * _LONGER)
-        wait_until(lambda: run.poll() is not None or scene.senders() < 3)
+        wait_until(lambda: (number,) not in scene.ask("SELECT sender_no FROM senders"))
         os.kill(worker, signal.SIGCONT)
     wait_until(lambda: "sender_" in log.read_text("utf-8")[before:])
     ended = end_of(run, lines)
@@ -102,6 +101,22 @@ def worker_on(lines: Lines, node: str) -> int:
     records = [json.loads(line) for line in lines.text.splitlines()]
     (pid,) = [record["pid"] for record in records if record["event"] == "worker_begun" and record["node"] == node]
     return int(pid)
+
+
+def _freeze(scene: Scene, worker: int) -> int:
+    """Freeze a worker while it has partitions; return its number as a sender."""
+    having = f"SELECT sender_no FROM senders JOIN partitions USING (sender_no) WHERE holder LIKE '% {worker} %'"
+    found: list[int] = []
+
+    def is_frozen() -> bool:
+        os.kill(worker, signal.SIGSTOP)
+        found.extend(number for (number,) in scene.ask(having))
+        if not found:
+            os.kill(worker, signal.SIGCONT)
+        return bool(found)
+
+    wait_until(is_frozen)
+    return found[0]
 
 
 def _parent(pid: int) -> int:

@@ -120,4 +120,4 @@ def test_the_commands_of_the_how_to_work(
 
 def test_a_run_survives_the_death_of_a_node_whose_worker_lives(scene: Scene, nodes: RayNodes) -> None:
     """All rows succeed, each key has one body, and the worker that wakes after its lease writes nothing."""
-    assert play(scene, nodes, Survivor.WAKES_LATE, after=40, rows=80) == NodeKilled(exit_code=0, was_refused=True)
+    assert play(scene, nodes, Survivor.WAKES_LATE, after=40, rows=120) == NodeKilled(exit_code=0, was_refused=True)
