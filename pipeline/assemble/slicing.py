@@ -9,13 +9,13 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -31,12 +31,11 @@ from pipeline.language import Language, language_in_use, t, texts_in
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.slices.slice_ledger import SliceLedger
-from pipeline.ledger.slices.table import OpenSlice
+from pipeline.ledger.slices.table import NewSlice, OpenSlice
 from pipeline.map import MappingRules, UsedColumns, rekey, retarget
 from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_unchanged
-from pipeline.run.ports import SliceWorkers
-from pipeline.run.slices import SliceDriver, stage_rows
+from pipeline.run.ports import SliceWorkers, StagedSlice
+from pipeline.run.slices import SliceDriver, slices_of, stage_rows
 from pipeline.settings import Config, Job
 
 _log = logging.getLogger("backfill")
@@ -45,6 +44,29 @@ _log = logging.getLogger("backfill")
 _LOOK_SECONDS = 0.05
 # How long a process may take to end.
 _PATIENCE_SECONDS = 10.0
+
+
+class HeldSlice(StagedSlice, Protocol):
+    """A slice that this process has: of a run, or of a plan."""
+
+    @property
+    def run(self) -> RunRecord:
+        """The run."""
+        ...
+
+    @property
+    def cut(self) -> Mapping[str, Any]:
+        """How the slice is read."""
+        ...
+
+    @property
+    def salt(self) -> str:
+        """The text that keys made from rows are also made of."""
+        ...
+
+    def heartbeat(self) -> None:
+        """Keep the slice."""
+        ...
 
 
 def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
@@ -77,7 +99,7 @@ def stage_slice(
     try:
         with texts_in(Language(held.cut["language"])):
             if held.taken.place is None:
-                _stage(config, held, tick)
+                held.finish(*read_slice(config, held, tick))
             else:
                 held.write_rows(held.taken.place, lambda body, key: rekey(body, run.api, key), tick)
     except BaseException:
@@ -88,7 +110,14 @@ def stage_slice(
     return True
 
 
-def _stage(config: Config, held: SliceLedger, tick: Callable[[], None]) -> None:
+def read_slice(config: Config, held: HeldSlice, tick: Callable[[], None]) -> tuple[str | None, str]:
+    """
+    Read, map and stage the rows of a slice; return its encoding, and the SHA-256 of its file, both as in `SliceResult`.
+
+    `tick` is called after each chunk, and may raise.
+
+    Raises SettingsError or SourceError if config or file are not as the driver found them.
+    """
     cut, job = held.cut, job_of(config, held.run)
     if cut["settings"] != _settings_digest(config, job):
         raise SettingsError(
@@ -112,7 +141,7 @@ def _stage(config: Config, held: SliceLedger, tick: Callable[[], None]) -> None:
         stage_rows(held, rules, source, tick)
     hashed = sha256_of(file, beat) if cut["is_hashed"] else source.sha256
     verify_unchanged(file)
-    held.finish(source.encoding, hashed)
+    return source.encoding, hashed
 
 
 def _file_of(run: RunRecord, cut: Mapping[str, Any]) -> SourceFile:
@@ -171,6 +200,22 @@ class SliceWork:
             return False
 
 
+def cutter(
+    config: Config, job: Job, rules: MappingRules, *, chunk_rows: int, sizes: CutSizes
+) -> Callable[[Sequence[SourceFile]], list[NewSlice]]:
+    """Return what cuts the inputs of a run into slices. Each says how it has to be read."""
+    return partial(
+        slices_of,
+        cuts_of=partial(cuts_of, csv=job.csv, uses=UsedColumns(rules), sizes=sizes),
+        facts={
+            "now": rules.now.isoformat() if rules.now else None,
+            "language": language_in_use(),
+            "settings": _settings_digest(config, job),
+            "chunk_rows": chunk_rows,
+        },
+    )
+
+
 def slice_driver(
     config: Config,
     open_again: Callable[[], Ledger],
@@ -193,13 +238,7 @@ def slice_driver(
     return SliceDriver(
         ledger=run,
         clock=clock,
-        cuts_of=partial(cuts_of, csv=job.csv, uses=UsedColumns(rules), sizes=sizes),
-        facts={
-            "now": rules.now.isoformat() if rules.now else None,
-            "language": language_in_use(),
-            "settings": _settings_digest(config, job),
-            "chunk_rows": chunk_rows,
-        },
+        cut=cutter(config, job, rules, chunk_rows=chunk_rows, sizes=sizes),
         workers=workers,
         stage_here=stage_here,
     )

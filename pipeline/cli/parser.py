@@ -93,6 +93,9 @@ def _add_plan(commands: "_Commands[GuidingParser]") -> None:
     )
     plan.add_argument("--save", type=Path, metavar="FILE", help=t("write the plan to a file for `run --plan FILE`"))
     _add_max_invalid(plan)
+    plan.add_argument(
+        "--processes", type=_processes, metavar="N", help=t("processes of this host that read, map and compare")
+    )
     plan.add_argument("--json", action="store_true", help=t("print the plan as one JSON object"))
     _add_log_format(plan)
 

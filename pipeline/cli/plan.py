@@ -42,7 +42,7 @@ def plan(args: argparse.Namespace) -> int:
         log.warning(warning)
     job, system = config.jobs[args.job], System.real(clock)
     day = args.date or yesterday(job, clock.now())
-    options = RunOptions(day=day, limit=args.limit, max_invalid=args.max_invalid)
+    options = RunOptions(day=day, limit=args.limit, max_invalid=args.max_invalid, processes=args.processes)
     made = make_plan(config, args.job, args.inputs, options, system, show_ids=args.show_ids, compares=args.diff)
     if args.save:
         inputs = inputs_of(config, job, args.inputs, options, system)

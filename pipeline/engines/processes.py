@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -15,14 +16,22 @@ class ProcessGroup:
     Processes of one command. Each has a pipe as its standard input, and is expected to end when that is closed.
 
     So they also end if this process dies. Signals of a terminal do not reach them. Those that do not end within
-    `patience` seconds are killed. `environ` are variables besides those of this process.
+    `patience` seconds are killed. `environ` are variables besides those of this process. If it `is_read`, the standard
+    output of each is a pipe, too.
     """
 
     def __init__(
-        self, command: Sequence[str], count: int, *, patience: float, environ: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        count: int,
+        *,
+        patience: float,
+        environ: Mapping[str, str] | None = None,
+        is_read: bool = False,
     ) -> None:
         self._command = command
         self._count = count
+        self._stdout = subprocess.PIPE if is_read else subprocess.DEVNULL
         self._patience = patience
         self._environ = {**os.environ, **(environ or {})}
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -31,10 +40,15 @@ class ProcessGroup:
         for _ in range(self._count):
             self._processes.append(
                 subprocess.Popen(  # noqa: S603 - words of ours, without a shell
-                    self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0, env=self._environ
+                    self._command, stdin=subprocess.PIPE, stdout=self._stdout, process_group=0, env=self._environ
                 )
             )
         return self
+
+    @property
+    def processes(self) -> Sequence[subprocess.Popen[bytes]]:
+        """The processes that were not seen to have ended."""
+        return self._processes
 
     def ended(self) -> list[tuple[int, int]]:
         """Return PID and exit code of each process that has ended since the last call."""
@@ -60,4 +74,6 @@ class ProcessGroup:
     @staticmethod
     def _close(process: subprocess.Popen[bytes]) -> None:
         if process.stdin is not None:
-            process.stdin.close()
+            # It may have ended before it read all.
+            with suppress(BrokenPipeError):
+                process.stdin.close()

@@ -1,7 +1,7 @@
 """`DryRun`: stages a run for `plan` with the ledger only read, and counts what the run would do now."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -17,12 +17,14 @@ from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import InputRecord, NewRun, Rekey, RunRecord, StagedCounts, accept_any
 from pipeline.ledger.rules.admission import OtherSenders
+from pipeline.ledger.slices.gathering import Blocks, gather
+from pipeline.ledger.slices.table import SliceRecord
 from pipeline.ledger.staging import balances, decide
 from pipeline.ledger.staging.changes import ExportComparison, ExportDifferences
 from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, numbers
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
-from pipeline.ledger.staging.staging import LocalStaging
+from pipeline.ledger.staging.staging import LocalStaging, Staging
 from pipeline.ledger.store.lease import is_dead, this_process
 from pipeline.ledger.store.loss_detection import generations
 from pipeline.ledger.store.loss_detection.traces import NO_TRACES, Traces, refuse_if_behind
@@ -62,6 +64,8 @@ class DryRun:
     """
     Stages rows as `RunLedger` does, and decides on them in the same way, but writes nothing. Use it as a context.
 
+    `run` is the run as the ledger would have it.
+
     `place` is the ledger; it need not exist. `folder` holds the spill files. `traces` show whether the ledger is the
     newest copy. `look` sees the bodies that a run would send. `salt` is the text that keys made from rows are also made
     of. With `compares` the rows are compared with those of the job's last completed run. Raises LedgerError as
@@ -88,13 +92,14 @@ class DryRun:
                 generation = generations.current(self._connection)
                 number = generation.of_account(new.api)
                 account_no = runs.account_no_of(self._connection, new.account, merchant, number)
-                self._run = _next_run(self._connection, new, account_no or 0)
+                self.run = _next_run(self._connection, new, account_no or 0)
             except BaseException:
                 self._connection.close()
                 raise
         self.salt = generation.salt
         self._look = look
-        self._staging: LocalStaging | None = None
+        self._staging: Staging | None = None
+        self._local: LocalStaging | None = None
         self._folder = folder
         self._lanes = Partitions(_LANE, "lane", folder)
         self._last = runs.last_completed(self._connection, new.job) if compares else None
@@ -124,14 +129,18 @@ class DryRun:
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
         """Return the origin that each mark of a fixed row names; marks that name no row are left out."""
         with clear_errors_of(self._place):
-            return find_origins(self._connection, self._run, marks)
+            return find_origins(self._connection, self.run, marks)
 
     def stage(self, file_no: int, first_row_no: int, mapped: MappedChunk, retarget: Retarget) -> int:
         """Stage a chunk of rows; return how many of them are invalid."""
-        if self._staging is None:
-            self._staging = LocalStaging(self._run, self._folder, retarget, keeps_cells=False)
+        if self._local is None:
+            self._staging = self._local = LocalStaging(self.run, self._folder, retarget, keeps_cells=False)
         with clear_errors_of(self._place):
-            return self._staging.add(self._connection, file_no, first_row_no, mapped)
+            return self._local.add(self._connection, file_no, first_row_no, mapped)
+
+    def gather(self, staged: Sequence[SliceRecord], blocks: Blocks) -> None:
+        """Take the rows of staged slices as the rows of the run, instead of rows given to `stage`."""
+        self._staging = gather(self.run, self._folder, staged, blocks, self.heartbeat)
 
     def start_delivering(
         self,
@@ -146,14 +155,14 @@ class DryRun:
             self.result.differences = self._compare(self._last, self._comparison)
         check(self.result.counts)
 
-    def _decide(self, staging: LocalStaging, rekey: Rekey, others: OtherSenders | None) -> None:
+    def _decide(self, staging: Staging, rekey: Rekey, others: OtherSenders | None) -> None:
         is_gone = partial(is_dead, here=this_process())
         with clear_errors_of(self._place):
             findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone, others=others)
             for chunk in staging:
-                decide.decide(self._connection, self._run, chunk, findings)
-                if self._run.api.sends_balances:
-                    balances.give_unused_keys(self._connection, self._run, chunk, rekey, others)
+                decide.decide(self._connection, self.run, chunk, findings)
+                if self.run.api.sends_balances:
+                    balances.give_unused_keys(self._connection, self.run, chunk, rekey, others)
                 self._count(chunk)
         self.result.lanes = sum(map(_lanes_of, self._lanes))
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date as Date  # noqa: N812 - the parameter has the option's name
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.assemble.dry_slicing import local_stagers
 from pipeline.assemble.parts.new_run import inputs_of, yesterday
 from pipeline.assemble.plan import plan as make_plan
 from pipeline.assemble.saved_plans import check_no_credentials, save_plan, saved_plan
@@ -39,6 +41,7 @@ def plan(
     show_ids: bool = False,
     diff: bool = False,
     save: str | os.PathLike[str] | None = None,
+    processes: int | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> PlanResult:
     """
@@ -50,8 +53,8 @@ def plan(
     LedgerError where the command would exit with 2.
     """
     check(job=job, config=config, date=date, until=until, limit=limit, max_invalid=max_invalid, show_ids=show_ids,
-          diff=diff, save=save, environ=environ)  # fmt: skip
-    options = run_options(date=date, until=until, limit=limit, max_invalid=max_invalid)
+          diff=diff, save=save, processes=processes, environ=environ)  # fmt: skip
+    options = run_options(date=date, until=until, limit=limit, max_invalid=max_invalid, processes=processes)
     paths, table = checked_inputs(inputs)
     if save is not None:
         _refuse_to_save(paths, table)
@@ -62,7 +65,10 @@ def plan(
         if table is not None:
             paths = [save_table(table, Path(scratch), _TABLE).name]
             system = replace(system, folder=Path(scratch))
-        made = make_plan(session.config, job, paths, options, system, show_ids=show_ids, compares=diff)
+        made = make_plan(
+            session.config, job, paths, options, system, show_ids=show_ids, compares=diff,
+            stagers=partial(local_stagers, environ=environ),
+        )  # fmt: skip
     output = None if save is None else Path(save).absolute()
     if output is not None:
         source = inputs_of(session.config, settings, paths, options, system)

@@ -106,7 +106,7 @@ def plan_of(
         Status.SKIPPED.value: sum(skipped.values()),
         Status.INVALID.value: seen.decisions[RowDecision.INVALID],
     }
-    codes = sorted((skipped | seen.faults).items(), key=lambda item: -item[1])
+    codes = sorted((skipped | seen.faults).items(), key=lambda item: (-item[1], item[0]))
     return Plan(
         rows=seen.decisions.total(),
         counts=counts,

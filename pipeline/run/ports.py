@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.slices.table import NewSlice, SliceRecord
 from pipeline.model import LaneOrder, Wait
 from pipeline.read import SourceFile
 from pipeline.report import ReportFiles
+from pipeline.run.fixes import OriginLookup
+from pipeline.tables.mapped_chunk import MappedChunk
 
 T = TypeVar("T")
 
@@ -41,6 +44,50 @@ class SliceWorkers(Protocol):
 
     def stop(self) -> None:
         """End those that run."""
+        ...
+
+
+Look = Callable[[Sequence[SliceRecord]], None]
+"""Gets the slices of a run now and then, and may raise."""
+
+
+class StagedSlice(OriginLookup, Protocol):
+    """A slice that a process has and stages."""
+
+    def stage(self, mapped: MappedChunk) -> None:
+        """Stage the next rows of the slice."""
+        ...
+
+
+class InputSlices(Protocol):
+    """The inputs of a run, staged in slices by several processes. They end with its context."""
+
+    def cut(self, files: Sequence[SourceFile], /) -> list[NewSlice]:
+        """Return the slices of the files, in the order of their rows."""
+        ...
+
+    def stage(self, slices: Sequence[NewSlice], look: Look) -> list[SliceRecord]:
+        """Return once all slices are staged. `look` gets them a few times a second."""
+        ...
+
+    def staged(self) -> list[SliceRecord]:
+        """Return the slices as they are now."""
+        ...
+
+    def gather(self, staged: Sequence[SliceRecord]) -> None:
+        """Take the rows of staged slices as those of the run."""
+        ...
+
+    def writer(self, look: Look) -> Callable[[], list[SliceRecord]] | None:
+        """Return what has the rows decided on and written slice by slice; None: this process decides on all."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
         ...
 
 

@@ -2,26 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, Self
 
 from pipeline.clock import Clock
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.slices.slice_ledger import SliceLedger
 from pipeline.ledger.slices.table import NewSlice, SliceRecord, SliceState
 from pipeline.map import MappingRules, bind_chunks
 from pipeline.read import Cut, Source, SourceFile
 from pipeline.run.fixes import Fixes
-from pipeline.run.ports import SliceWorkers
+from pipeline.run.ports import Look, SliceWorkers, StagedSlice
 
 # Pause between looks at the slices. Seconds.
 _LOOK_SECONDS = 0.2
 
-# Gets the slices of a run now and then.
-Look = Callable[[Sequence[SliceRecord]], None]
 
-
-def stage_rows(ledger: SliceLedger, rules: MappingRules, source: Source, tick: Callable[[], None]) -> None:
+def stage_rows(ledger: StagedSlice, rules: MappingRules, source: Source, tick: Callable[[], None]) -> None:
     """Read, map and stage the rows of a slice. `tick` is called after each chunk, and may raise."""
     map_chunk = bind_chunks(rules, source.columns)
     fixes = Fixes(ledger, rules, source.columns)
@@ -30,12 +27,30 @@ def stage_rows(ledger: SliceLedger, rules: MappingRules, source: Source, tick: C
         tick()
 
 
+def slices_of(
+    files: Sequence[SourceFile], cuts_of: Callable[[SourceFile], Sequence[Cut]], facts: Mapping[str, Any]
+) -> list[NewSlice]:
+    """
+    Return the slices of the files, in the order of their rows.
+
+    `cuts_of` returns the parts of a file; `facts` are added to the cut of each slice.
+    """
+    slices: list[NewSlice] = []
+    for file_no, file in enumerate(files, 1):
+        for n, cut in enumerate(cuts_of(file)):
+            # The whole file is hashed once: while it is read, or with the first of its slices.
+            own = {"path": file.path, "size": file.fingerprint.size, "mtime_ns": file.fingerprint.mtime_ns}
+            own |= {"cut": cut.as_json(), "is_hashed": not cut.is_whole and n == 0}
+            slices.append(NewSlice(len(slices) + 1, file_no, {**facts, **own}))
+    return slices
+
+
 @dataclass(kw_only=True)
 class SliceDriver:
     """
-    Has the inputs of a run staged in slices, by processes of this machine and of others.
+    Has the inputs of a run staged in slices, by processes of this machine and of others; see `InputSlices`.
 
-    - `cuts_of` returns the parts of a file; `facts` are added to the cut of each slice
+    - `cut` returns the slices of the files
     - `workers` are the processes of this machine
     - `stage_here` stages a slice in this process, or writes its rows; it returns False if another one has it
 
@@ -44,21 +59,9 @@ class SliceDriver:
 
     ledger: RunLedger
     clock: Clock
-    cuts_of: Callable[[SourceFile], Sequence[Cut]]
-    facts: Mapping[str, Any]
+    cut: Callable[[Sequence[SourceFile]], list[NewSlice]]
     workers: SliceWorkers
     stage_here: Callable[[int, Callable[[], None]], bool]
-
-    def cut(self, files: Sequence[SourceFile]) -> list[NewSlice]:
-        """Return the slices of the files, in the order of their rows."""
-        slices: list[NewSlice] = []
-        for file_no, file in enumerate(files, 1):
-            for n, cut in enumerate(self.cuts_of(file)):
-                # The whole file is hashed once: while it is read, or with the first of its slices.
-                facts = {"path": file.path, "size": file.fingerprint.size, "mtime_ns": file.fingerprint.mtime_ns}
-                own = {"cut": cut.as_json(), "is_hashed": not cut.is_whole and n == 0}
-                slices.append(NewSlice(len(slices) + 1, file_no, {**self.facts, **facts, **own}))
-        return slices
 
     def stage(self, slices: Sequence[NewSlice], look: Look) -> list[SliceRecord]:
         """
@@ -80,9 +83,17 @@ class SliceDriver:
     def __exit__(self, *_: object) -> None:
         self.workers.stop()
 
-    def write(self, look: Look) -> list[SliceRecord]:
-        """Return once the rows of all slices are written; like `stage`."""
-        return self._until(SliceState.WRITTEN, look)
+    def staged(self) -> list[SliceRecord]:
+        """Return all slices as they are now."""
+        return self.ledger.slices()
+
+    def gather(self, staged: Sequence[SliceRecord]) -> None:
+        """Take the rows of staged slices as those of the run."""
+        self.ledger.gather(staged)
+
+    def writer(self, look: Look) -> Callable[[], list[SliceRecord]]:
+        """Return what returns once the rows of all slices are written; `look` is as in `stage`."""
+        return partial(self._until, SliceState.WRITTEN, look)
 
     def _until(self, state: SliceState, look: Look) -> list[SliceRecord]:
         while True:

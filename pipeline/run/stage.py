@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from pipeline.errors import SourceError
 from pipeline.language import t
@@ -17,8 +16,9 @@ from pipeline.model import DEFAULT_MAX_INVALID, Api, RowLimit, Status
 from pipeline.read import Chunk, Source, SourceFile, sha256_of, verify_unchanged
 from pipeline.run.events import ProgressPhase, RunEvents
 from pipeline.run.fixes import Fixes
+from pipeline.run.ports import InputSlices
 from pipeline.run.saved_plan import PlannedRequests
-from pipeline.run.slices import SliceDriver, first_of_each_file
+from pipeline.run.slices import first_of_each_file
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 
@@ -33,8 +33,8 @@ class Stager:
     Raises SourceError if an input is damaged, lacks a column or changes meanwhile, and Drained if more rows are invalid
     than `max_invalid` allows. The run then stays unstaged. `others` are other senders of the balances.
     `planned` are the requests of a saved plan: SettingsError is raised if the run would send others.
-    `look` is called with the name of the file and each chunk of it. With `slices` several processes stage the inputs,
-    unless the rows are limited or fixed.
+    `look` is called with the name of a file and the first chunk of the inputs. With `slices` several processes stage
+    the inputs, unless the rows are limited or fixed.
     """
 
     ledger: RunLedger | DryRun
@@ -45,9 +45,9 @@ class Stager:
     limit: int | None = None
     others: OtherSenders | None = None
     events: RunEvents = field(default_factory=RunEvents)
-    look: Callable[[str, Chunk], None] = lambda _name, _chunk: None
+    look: Callable[[str, Chunk], None] | None = None
     planned: PlannedRequests | None = None
-    slices: SliceDriver | None = None
+    slices: InputSlices | None = None
 
     def __post_init__(self) -> None:
         self._rows = 0
@@ -55,6 +55,7 @@ class Stager:
         self._filtered = 0
         self._inputs: dict[int, InputRecord] = {}
         self._has_fixed_rows = False
+        self._has_looked = False
 
     def stage(self, files: Sequence[SourceFile]) -> int:
         """Stage all rows of all files, and start delivering; return the number of rows that pass the job's filter."""
@@ -66,14 +67,14 @@ class Stager:
             # A single slice is staged sooner by the process that runs already.
             if len(cut) > 1:
                 with self.slices as driver:
-                    self._stage_slices(driver, cut)
+                    self._stage_slices(driver, files, cut)
                     return self._decide(files, driver)
         for file_no, file in enumerate(files, 1):
             self._check_running()
             self._stage_file(file_no, file)
         return self._decide(files)
 
-    def _decide(self, files: Sequence[SourceFile], driver: SliceDriver | None = None) -> int:
+    def _decide(self, files: Sequence[SourceFile], driver: InputSlices | None = None) -> int:
         """Decide on all rows, by the processes of a driver where that is possible, and start delivering."""
         for file in files:
             verify_unchanged(file)
@@ -82,7 +83,8 @@ class Stager:
         self.events.phase(ProgressPhase.DECIDING)
         # Balances and states depend on other jobs, and a plan on the order of all bodies: one process writes these.
         is_spread = driver is not None and self.rules.api is Api.CUMULATION and self.planned is None
-        writing = {"write_slices": partial(driver.write, self._beat)} if driver and is_spread else {}
+        write = driver.writer(self._beat) if driver and is_spread else None
+        writing = {} if write is None else {"write_slices": write}
         self.ledger.start_delivering(
             lambda body, key: rekey(body, self.rules.api, key), self._check, self.others, **writing
         )
@@ -115,15 +117,28 @@ class Stager:
             self._has_fixed_rows = self._has_fixed_rows or source.is_of_fixed_rows
             self._inputs[file_no] = _input_record(file_no, file, source, 0, "")
 
-    def _stage_slices(self, driver: SliceDriver, cut: Sequence[NewSlice]) -> None:
+    def _stage_slices(self, driver: InputSlices, files: Sequence[SourceFile], cut: Sequence[NewSlice]) -> None:
         for source in self._inputs.values():
             self.ledger.add_input(source)
+        self._look_at_first_chunk(files)
         try:
             staged = driver.stage(cut, self._look_at_slices)
         except (Drained, SourceError):
-            self._take_slices(driver, first_of_each_file(driver.ledger.slices()))
+            self._take_slices(driver, first_of_each_file(driver.staged()))
             raise
         self._take_slices(driver, staged)
+
+    def _look_at_first_chunk(self, files: Sequence[SourceFile]) -> None:
+        for file in files if self.look is not None else ():
+            with self.open_input(file) as source:
+                for chunk in source:
+                    self._show(file.name, chunk)
+                    return
+
+    def _show(self, name: str, chunk: Chunk) -> None:
+        if self.look is not None and not self._has_looked:
+            self.look(name, chunk)
+            self._has_looked = True
 
     def _look_at_slices(self, slices: Sequence[SliceRecord]) -> None:
         """Count what is staged by now; raise Drained if the run is drained."""
@@ -136,9 +151,9 @@ class Stager:
         self.events.staged(self._rows)
         self._check_running()
 
-    def _take_slices(self, driver: SliceDriver, staged: Sequence[SliceRecord]) -> None:
+    def _take_slices(self, driver: InputSlices, staged: Sequence[SliceRecord]) -> None:
         """Take the rows of staged slices as those of the run."""
-        driver.ledger.gather(staged)
+        driver.gather(staged)
         self._rows = sum(each.rows for each in staged)
         self._filtered = sum(each.filtered for each in staged)
         for file_no, source in self._inputs.items():
@@ -173,7 +188,7 @@ class Stager:
         map_chunk = bind_chunks(self.rules, source.columns)
         fixes = Fixes(self.ledger, self.rules, source.columns)
         for chunk in source:
-            self.look(name, chunk)
+            self._show(name, chunk)
             self._check_running()
             left = len(chunk) if self.limit is None else self.limit - self._rows
             linked = fixes.link(chunk.slice(0, left))

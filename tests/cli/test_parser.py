@@ -63,7 +63,7 @@ RUN: Mapping[str, object] = {"resync": False, "all": False, "plan": None}
             {
                 "job": "orders", "inputs": [], "config": None, "date": None, "until": None, "limit": None,
                 "max_invalid": None, "json": False, "show_ids": False, "save": None, "diff": False,
-                "log_format": "console",
+                "processes": None, "log_format": "console",
             },
             id="plan",
         ),

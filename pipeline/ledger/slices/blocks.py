@@ -6,9 +6,9 @@ code, and each is checked as it is read.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 import orjson
@@ -17,14 +17,16 @@ import pyarrow as pa
 from pipeline.language import t
 from pipeline.ledger.records import ROW_BITS, RunRecord
 from pipeline.ledger.slices import table
-from pipeline.ledger.slices.table import SlicePlace
+from pipeline.ledger.slices.table import SlicePlace, SliceResult
 from pipeline.ledger.staging.duplicates.find import AGREEMENT, BALANCE, PART, TASK, Duplicates, Notes
 from pipeline.ledger.staging.duplicates.rulings import Rulings
+from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import ROW, RowDecision, StagedChunk, Variant
+from pipeline.ledger.staging.staging import ChunkStager, Prepared
 from pipeline.ledger.staging.states import NotedState
 from pipeline.ledger.store.port import Connection, Damaged
 from pipeline.model import Fault
-from pipeline.tables.mapped_chunk import PAYLOAD, USERS
+from pipeline.tables.mapped_chunk import PAYLOAD, USERS, MappedChunk
 from pipeline.tables.rows import ArrowRows
 
 _PARTS = pa.schema([field for field in PAYLOAD if field.name not in USERS])
@@ -35,6 +37,50 @@ _CODEC = pa.Codec("zstd", compression_level=1)
 _SIZE, _COUNT = struct.Struct(">Q"), struct.Struct(">B")
 # The most bytes that a block unpacks to: 100 times a large one.
 _MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class StagedBlock:
+    """A staged chunk of a slice and its notes, as bytes."""
+
+    rows: int
+    notes: bytes = field(repr=False)
+    chunk: bytes = field(repr=False)
+
+
+class BlockStager:
+    """Stages the rows of a slice, chunk by chunk, as blocks, and counts them. Options are as in `ChunkStager`."""
+
+    def __init__(
+        self,
+        run: RunRecord,
+        file_no: int,
+        retarget: Retarget,
+        *,
+        unfixed: Iterable[int] = (),
+        keeps_cells: bool = True,
+    ) -> None:
+        self._file_no = file_no
+        self._stager = ChunkStager(run, retarget, keeps_cells=keeps_cells, unfixed=frozenset(unfixed))
+        self._rows = self._invalid = self._filtered = self._parts = self.blocks = 0
+
+    def prepare(self, connection: Connection, mapped: MappedChunk) -> Prepared:
+        """Return the next rows of the slice as they wait. `connection` is only read. It may be called again."""
+        return self._stager.stage(connection, self._file_no, self._rows + 1, mapped)
+
+    def block(self, prepared: Prepared, mapped: MappedChunk) -> StagedBlock:
+        """Count rows that were prepared, and return their block."""
+        self.blocks += 1
+        self._rows += len(mapped)
+        self._invalid += prepared.invalid
+        self._filtered += len(mapped.filtered)
+        self._parts += len(prepared.chunk.parts)
+        return StagedBlock(len(mapped), notes_as_bytes(prepared.notes, prepared.states), chunk_as_bytes(prepared.chunk))
+
+    def result(self, encoding: str | None, sha256: str) -> SliceResult:
+        """Return what was found in the slice; `encoding` and `sha256` are as in `SliceResult`."""
+        counts = (self._rows, self._invalid, self._filtered, self._parts, self.blocks)
+        return SliceResult(*counts, encoding, sha256, self._stager.unfixed)
 
 
 def chunk_as_bytes(chunk: StagedChunk) -> bytes:

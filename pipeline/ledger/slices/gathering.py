@@ -1,8 +1,9 @@
 """The blocks of all slices of a run, as its chunks: numbered through, in the order of the inputs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.ledger.database import Database
 from pipeline.ledger.records import RunRecord
@@ -27,23 +28,61 @@ def places_of(slices: Sequence[SliceRecord]) -> Iterator[tuple[SliceRecord, Slic
         dues += each.parts
 
 
-class StoredChunks:
-    """The waiting chunks of staged slices; see `WaitingChunks`. They are read from the ledger one at a time."""
+class Blocks(Protocol):
+    """The blocks of staged slices."""
 
-    def __init__(self, file: Database, run: RunRecord, slices: Sequence[SliceRecord]) -> None:
+    def notes(self, place: SlicePlace, block_no: int) -> tuple[int, bytes]:
+        """Return the number of rows of a block, and its notes."""
+        ...
+
+    def chunk(self, place: SlicePlace, block_no: int) -> StagedChunk:
+        """Return the chunk of a block, with its rows numbered as in the run and in the file, each time anew."""
+        ...
+
+
+class BlocksOfTable:
+    """The blocks of a run in the ledger."""
+
+    def __init__(self, file: Database, run: RunRecord) -> None:
         self._file = file
         self._run = run
+
+    def notes(self, place: SlicePlace, block_no: int) -> tuple[int, bytes]:
+        """Return the number of rows of a block, and its notes."""
+        return self._file.read(partial(table.read_notes, run=self._run, staged=place, block_no=block_no))
+
+    def chunk(self, place: SlicePlace, block_no: int) -> StagedChunk:
+        """Return the chunk of a block."""
+        # A query may be under way on the same connection that looks at each chunk.
+        return load_chunk(self._file.reader, self._run, place, block_no)
+
+
+class StoredChunks:
+    """The waiting chunks of staged slices; see `WaitingChunks`. They are read one at a time."""
+
+    def __init__(self, blocks: Blocks, slices: Sequence[SliceRecord]) -> None:
+        self._blocks = blocks
         self._slices = slices
 
     def loads(self) -> Iterator[Callable[[], StagedChunk]]:
         """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
         for each, place in places_of(self._slices):
-            # A query may be under way on the same connection that looks at each chunk.
-            load = partial(load_chunk, self._file.reader, self._run, place)
-            yield from (partial(load, block_no) for block_no in range(each.blocks))
+            yield from (partial(self._blocks.chunk, place, block_no) for block_no in range(each.blocks))
 
     def close(self) -> None:
         """Do nothing: the blocks are deleted with their slices."""
+
+
+def with_fixes_before(slices: Iterable[SliceRecord]) -> Iterator[tuple[SliceRecord, frozenset[int]]]:
+    """
+    Yield staged slices, each with the fixed rows that rows of earlier slices were found to be, by position.
+
+    A slice in which one of these was found again has to be staged again: the earlier row has it.
+    """
+    unfixed = frozenset[int]()
+    for each in slices:
+        yield each, unfixed
+        unfixed |= each.unfixed
 
 
 def reopen_unusable(connection: Connection, run: RunRecord, slices: Sequence[SliceRecord]) -> int:
@@ -52,23 +91,22 @@ def reopen_unusable(connection: Connection, run: RunRecord, slices: Sequence[Sli
 
     Returns how many.
     """
-    unfixed, again = frozenset[int](), 0
-    for each in slices:
+    again = 0
+    for each, unfixed in with_fixes_before(slices):
         if unfixed & each.unfixed or not table.has_all_blocks(connection, run, each):
             table.reopen(connection, run, each, unfixed)
             again += 1
-        unfixed |= each.unfixed
     return again
 
 
 def gather(
-    file: Database, run: RunRecord, folder: Path, slices: Sequence[SliceRecord], heartbeat: Callable[[], None]
+    run: RunRecord, folder: Path, slices: Sequence[SliceRecord], blocks: Blocks, heartbeat: Callable[[], None]
 ) -> Staging:
     """Return the staging of a run from its staged slices. `heartbeat` is called now and then."""
-    staging = Staging(run, folder, StoredChunks(file, run, slices))
+    staging = Staging(run, folder, StoredChunks(blocks, slices))
     for each, place in places_of(slices):
         for block_no in range(each.blocks):
-            rows, data = file.read(partial(table.read_notes, run=run, staged=place, block_no=block_no))
+            rows, data = blocks.notes(place, block_no)
             staging.note(*notes_of(data), rows, place.rows)
         heartbeat()
     return staging

@@ -11,12 +11,12 @@ from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import Rekey, RunRecord, StagedCounts, position
 from pipeline.ledger.slices import table
-from pipeline.ledger.slices.blocks import chunk_as_bytes, findings_of, load_chunk, notes_as_bytes
+from pipeline.ledger.slices.blocks import BlockStager, findings_of, load_chunk
 from pipeline.ledger.slices.counts import counts_as_json
-from pipeline.ledger.slices.table import SlicePlace, SliceResult, TakenSlice
+from pipeline.ledger.slices.table import SlicePlace, TakenSlice
 from pipeline.ledger.staging.decide import decide_and_write
 from pipeline.ledger.staging.refunds import Retarget
-from pipeline.ledger.staging.staging import ChunkStager, Findings
+from pipeline.ledger.staging.staging import Findings
 from pipeline.ledger.store.loss_detection import generations
 from pipeline.ledger.store.port import Connection
 from pipeline.tables.mapped_chunk import MappedChunk
@@ -44,9 +44,8 @@ class SliceLedger:
         self._file = file
         self._clock = clock
         self._seconds = seconds
-        self._stager = ChunkStager(run, retarget, unfixed=frozenset(taken.cut.get("unfixed", ())))
+        self._stager = BlockStager(run, taken.file_no, retarget, unfixed=taken.cut.get("unfixed", ()))
         self._renewed_at = clock.steady()
-        self._rows = self._invalid = self._filtered = self._parts = self._blocks = 0
 
     @property
     def cut(self) -> Mapping[str, Any]:
@@ -59,14 +58,10 @@ class SliceLedger:
 
     def stage(self, mapped: MappedChunk) -> None:
         """Stage the next rows of the slice."""
-        prepared = self._file.read(lambda c: self._stager.stage(c, self.taken.file_no, self._rows + 1, mapped))
-        data = notes_as_bytes(prepared.notes, prepared.states), chunk_as_bytes(prepared.chunk)
-        self._write(lambda c: table.write_block(c, self.run, self.taken, self._blocks, len(mapped), data))
-        self._blocks += 1
-        self._rows += len(mapped)
-        self._invalid += prepared.invalid
-        self._filtered += len(mapped.filtered)
-        self._parts += len(prepared.chunk.parts)
+        prepared = self._file.read(lambda c: self._stager.prepare(c, mapped))
+        block_no, block = self._stager.blocks, self._stager.block(prepared, mapped)
+        data = block.notes, block.chunk
+        self._write(lambda c: table.write_block(c, self.run, self.taken, block_no, block.rows, data))
         self.heartbeat()
 
     def heartbeat(self) -> None:
@@ -83,8 +78,7 @@ class SliceLedger:
 
         `encoding` is that of its text, if it is text. `sha256` is that of the whole file, or empty.
         """
-        counts = (self._rows, self._invalid, self._filtered, self._parts, self._blocks)
-        result = SliceResult(*counts, encoding, sha256, self._stager.unfixed)
+        result = self._stager.result(encoding, sha256)
         if not self._write(lambda c: table.finish(c, self.run, self.taken, result)):
             raise self._taken_over()
 

@@ -1,9 +1,9 @@
 """The statements of the tables `slices` and `blocks`. Each is a transaction of its own, under its slice's fence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -50,7 +50,7 @@ INSERT INTO blocks (run_no, slice_no, fence, block_no, rows, notes, chunk) VALUE
 ON CONFLICT DO NOTHING
 """
 _SLICES = """
-SELECT slice_no, file_no, fence, rows, invalid, filtered, parts, blocks, encoding, sha256, state, counts, cut, unfixed
+SELECT rows, invalid, filtered, parts, blocks, encoding, sha256, unfixed, slice_no, file_no, fence, state, counts, cut
 FROM slices WHERE run_no = ? ORDER BY slice_no
 """
 # Slices that nobody has, of runs whose driver is alive.
@@ -136,7 +136,12 @@ class TakenSlice:
 
 @dataclass(frozen=True, slots=True)
 class SliceResult:
-    """What a process has found in a slice; see `SliceRecord`."""
+    """
+    What a process has found in a slice; `parts` are payloads that may be due.
+
+    `sha256` is that of the whole file, empty if another slice has it. `unfixed` are the fixed rows that its rows were
+    found to be, by position.
+    """
 
     rows: int
     invalid: int
@@ -149,29 +154,29 @@ class SliceResult:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceRecord:
-    """
-    One line of the table `slices`.
-
-    Counts are 0 until the slice is staged; `parts` are payloads that may be due. `sha256` is that of the whole file,
-    empty if another slice has it. `counts` is JSON of a written slice. `unfixed` are the fixed rows that its rows were
-    found to be, by position.
-    """
+class SliceRecord(SliceResult):
+    """One line of the table `slices`. Its result is empty until it is staged; `counts` is JSON of a written slice."""
 
     slice_no: int
     file_no: int
     fence: int
-    rows: int
-    invalid: int
-    filtered: int
-    parts: int
-    blocks: int
-    encoding: str | None
-    sha256: str
     state: SliceState
     counts: str
     cut: Mapping[str, Any] = field(repr=False)
-    unfixed: frozenset[int]
+
+    @classmethod
+    def staged(cls, new: NewSlice, result: SliceResult) -> Self:
+        """Return a slice that was staged, without a fence."""
+        found: dict[str, Any] = {each.name: getattr(result, each.name) for each in fields(SliceResult)}
+        return cls(
+            **found,
+            slice_no=new.slice_no,
+            file_no=new.file_no,
+            fence=0,
+            state=SliceState.STAGED,
+            counts="",
+            cut=new.cut,
+        )
 
 
 def write_slices(connection: Connection, run: RunRecord, slices: Sequence[NewSlice], fence: int) -> None:
@@ -184,10 +189,13 @@ def write_slices(connection: Connection, run: RunRecord, slices: Sequence[NewSli
 
 def slices_of(connection: Connection, run: RunRecord) -> list[SliceRecord]:
     """Return the slices of a run, in order."""
-    return [
-        SliceRecord(*(*values, SliceState(state), counts, orjson.loads(cut), frozenset(orjson.loads(unfixed))))
-        for *values, state, counts, cut, unfixed in connection.execute(_SLICES, (run.run_no,))
-    ]
+    return [_record(*line) for line in connection.execute(_SLICES, (run.run_no,))]
+
+
+def _record(*line: Any) -> SliceRecord:
+    values: dict[str, Any] = dict(zip((each.name for each in fields(SliceRecord)), line, strict=True))
+    unfixed, state, cut = frozenset(orjson.loads(values["unfixed"])), SliceState(values["state"]), values["cut"]
+    return SliceRecord(**{**values, "unfixed": unfixed, "state": state, "cut": orjson.loads(cut)})
 
 
 def open_slices(connection: Connection, now: str) -> list[OpenSlice]:

@@ -1,0 +1,108 @@
+"""Slices of a plan: staged by processes of one host, with the ledger only read. Their blocks wait in a spill file."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.ledger.history.origins import Origin, find_origins
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.slices.blocks import BlockStager, StagedBlock, chunk_of
+from pipeline.ledger.slices.table import NewSlice, SlicePlace, SliceResult
+from pipeline.ledger.staging.refunds import Retarget
+from pipeline.ledger.staging.staged_chunk import StagedChunk
+from pipeline.ledger.store.port import Connection
+from pipeline.ledger.store.spill_file import SpillFile
+from pipeline.tables.mapped_chunk import MappedChunk
+
+# Bytes of blocks that are kept in memory.
+_MEMORY_BYTES = 8 << 20
+
+
+class DrySlice:
+    """
+    A slice of a plan, as the process uses it that stages it; see `SliceLedger`. `connection` is only read.
+
+    `take` gets each block of its rows. `salt` is that of the ledger's generation.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        run: RunRecord,
+        salt: str,
+        new: NewSlice,
+        retarget: Retarget,
+        take: Callable[[StagedBlock], None],
+    ) -> None:
+        self.run = run
+        self.salt = salt
+        self.cut: Mapping[str, Any] = new.cut
+        self._connection = connection
+        self._take = take
+        self._stager = BlockStager(run, new.file_no, retarget, unfixed=new.cut.get("unfixed", ()), keeps_cells=False)
+
+    def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
+        """Return the origin that each mark of a fixed row names."""
+        return find_origins(self._connection, self.run, marks)
+
+    def stage(self, mapped: MappedChunk) -> None:
+        """Stage the next rows of the slice."""
+        self._take(self._stager.block(self._stager.prepare(self._connection, mapped), mapped))
+
+    def heartbeat(self) -> None:
+        """Do nothing: a slice of a plan has no lease."""
+
+    def result(self, encoding: str | None, sha256: str) -> SliceResult:
+        """Return what was found in the slice; the arguments are as in `SliceResult`."""
+        return self._stager.result(encoding, sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class SpilledBlock:
+    """The place of a block in a spill file, in bytes; and its number of rows."""
+
+    rows: int
+    start: int
+    notes: int
+    chunk: int
+
+
+class SpilledBlocks:
+    """The blocks of a run in a spill file in `folder`; see `Blocks`. Several threads may add blocks."""
+
+    def __init__(self, run: RunRecord, folder: Path) -> None:
+        self._run = run
+        self._spill_file = SpillFile(folder, _MEMORY_BYTES)
+        self._lock = threading.Lock()
+        self._size = 0
+        self._of_slice: dict[int, Sequence[SpilledBlock]] = {}
+
+    def add(self, block: StagedBlock) -> SpilledBlock:
+        """Add a block; it counts once its slice is finished."""
+        with self._lock:
+            spilled = SpilledBlock(block.rows, self._size, len(block.notes), len(block.chunk))
+            self._spill_file.add(block.notes)
+            self._spill_file.add(block.chunk)
+            self._size += spilled.notes + spilled.chunk
+        return spilled
+
+    def finish(self, slice_no: int, blocks: Sequence[SpilledBlock]) -> None:
+        """Take blocks as those of a slice, in place of earlier ones."""
+        self._of_slice[slice_no] = blocks
+
+    def notes(self, place: SlicePlace, block_no: int) -> tuple[int, bytes]:
+        """Return the number of rows of a block, and its notes."""
+        block = self._of_slice[place.slice_no][block_no]
+        return block.rows, self._spill_file.read_at(block.start, block.notes)
+
+    def chunk(self, place: SlicePlace, block_no: int) -> StagedChunk:
+        """Return the chunk of a block."""
+        block = self._of_slice[place.slice_no][block_no]
+        data = self._spill_file.read_at(block.start + block.notes, block.chunk)
+        return chunk_of(data, self._run.run_no, moved=place.rows, source=place.rows_of_file)
+
+    def close(self) -> None:
+        """Delete the blocks."""
+        self._spill_file.close()
