@@ -19,8 +19,8 @@ Every row of the export was delivered before, so nothing may be sent. The ledger
 after a prune; where it has more than the export has rows, the others are of other exports. Whole commands, start
 included. Keys in order are read from the first to the last of each chunk; shuffled ones are looked up one by one. The
 server has the default settings of PostgreSQL 15, and uses the same cores. The last column is how many cores other
-programs used meanwhile: seconds depend on them, CPU time hardly. Aim: CPU time a row and memory are the same for any
-number of deliveries and rows."""
+programs used meanwhile: seconds depend on them. Aim: from 1 to 50 million deliveries the CPU time of a row stays within
+1.3 times the least, and memory below 300 MiB."""
 _RERUN = """\
 `backfill rerun RUN` of a run of 1,000 rows of which 10 are left: they are sent. All other deliveries are of other runs.
 Whole commands, start included; one measurement each."""

@@ -15,8 +15,7 @@ _SEND = """\
 {rows:,} orders from export to report. "HTTP": sent with `requests` to a server in another process, as in the table
 "Send". "Instant": a platform in the process itself, so that reading, staging, ledger and report are left. PostgreSQL
 has its default settings: each commit waits for the disk. It uses the same cores. A second process takes a second or
-more to start. The last column is how many cores other programs used meanwhile: rows/s depend on them, CPU time
-hardly."""
+more to start. The last column is how many cores other programs used meanwhile: rows/s depend on them."""
 _STAGE = """\
 {rows:,} orders are read, mapped, compared and written to a ledger on PostgreSQL, and nothing is sent. Seconds are those
 of staging alone, CPU time that of the whole command. The server uses the same cores, and so bounds what a second

@@ -33,8 +33,9 @@ Made by `make bench`, or table by table by the command in each table. Changes by
 
 - Figures are medians of several measurements, with the least and the greatest in brackets. The candidates of a table
   were measured in turn.
-- CPU time is user and kernel time of the process and its children. It hardly depends on the load of the machine; wall
-  time does.
+- CPU time is user and kernel time of the process and its children. Where other programs keep all cores busy, it is up
+  to twice that of a quiet machine; wall time is many times as long. Tables with other programs' cores were measured on
+  such a machine: compare their lines with one another.
 - Memory is the peak of the largest process.
 - The cost of a row is the difference between all rows and a tenth of them, without the start of Python.
 - "Script" is a simple script (`benchmarks/peers/threads.py`): it reads, maps, signs, sends, retries and writes
