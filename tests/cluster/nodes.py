@@ -54,7 +54,8 @@ class RayNodes:
         environ = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         # Workers find modules of the tests. None is started before it is needed. No token of the user is asked for.
         own = {"PYTHONPATH": str(CHECKOUT), "RAY_prestart_worker_first_driver": "0", "RAY_AUTH_MODE": "disabled"}
-        environ |= {**own, _MARK: self.mark}
+        # Ray notes its newest cluster in a file of this folder.
+        environ |= {**own, "RAY_TMPDIR": str(self.folder), _MARK: self.mark}
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--node-ip-address={node}", *words, *_SIZES]
         ended = subprocess.run(
             command, env=environ, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
