@@ -110,8 +110,9 @@ class Cluster:
         self._incoming.put({"event": "closed", "text": "the process that speaks to Ray ended"})
 
     def _end(self, patience: float) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         with suppress(BrokenPipeError):
-            self._process.stdin and self._process.stdin.close()
+            self._process.stdin.close()
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:

@@ -21,7 +21,7 @@ from tests.postgresql.server import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 HEAD, SECOND = "127.0.0.2", "127.0.0.3"
-# Each process of the cluster, and each one that it starts, has this variable.
+# The processes of a node are in one session, but for the workers, which have this variable. Ray's own may lose it.
 _MARK = "BACKFILL_TEST_CLUSTER"
 _START_SECONDS = 90
 _END_SECONDS = 20
@@ -36,6 +36,7 @@ class RayNodes:
     folder: Path
     port: int = field(default_factory=free_port)
     mark: str = field(default_factory=lambda: uuid4().hex)
+    sessions: set[int] = field(default_factory=set)
 
     @property
     def address(self) -> str:
@@ -54,13 +55,16 @@ class RayNodes:
         environ = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         # Workers find modules of the tests. None is started before it is needed. No token of the user is asked for.
         own = {"PYTHONPATH": str(CHECKOUT), "RAY_prestart_worker_first_driver": "0", "RAY_AUTH_MODE": "disabled"}
-        environ |= {**own, _MARK: self.mark}
+        # Ray notes its newest cluster in a file of this folder.
+        environ |= {**own, "RAY_TMPDIR": str(self.folder), _MARK: self.mark}
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--node-ip-address={node}", *words, *_SIZES]
-        ended = subprocess.run(
+        starting = subprocess.Popen(
             command, env=environ, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL, timeout=_START_SECONDS, encoding="utf-8", check=False,
+            stdin=subprocess.DEVNULL, start_new_session=True, encoding="utf-8",
         )  # fmt: skip
-        assert ended.returncode == 0, ended.stdout
+        self.sessions.add(starting.pid)
+        output, _ = starting.communicate(timeout=_START_SECONDS)
+        assert starting.returncode == 0, output
 
     def kill_raylet(self, node: str) -> None:
         """Kill the process that makes a node of this machine, and wait for its end. Ray learns of it late."""
@@ -93,7 +97,9 @@ class RayNodes:
         for folder in Path("/proc").glob("[0-9]*"):
             # Processes end while they are read, and those of other users can't be.
             with suppress(OSError):
-                if f"{_MARK}={self.mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                state, _, _, session, *_ = (folder / "stat").read_text().rpartition(")")[2].split()
+                mark = f"{_MARK}={self.mark}".encode()
+                if state != "Z" and (int(session) in self.sessions or mark in (folder / "environ").read_bytes()):
                     found[int(folder.name)] = (folder / "cmdline").read_text(errors="replace").split("\0")
         return found
 

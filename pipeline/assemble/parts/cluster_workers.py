@@ -140,4 +140,6 @@ def _warning_of(line: str) -> str | None:
         record = json.loads(line)
     except ValueError:
         return line
+    if not isinstance(record, dict):
+        return line
     return str(record["message"]) if record["level"] in ("warning", "error") else None
