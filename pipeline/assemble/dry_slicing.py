@@ -162,13 +162,13 @@ class DrySliceDriver:
 
     def _lead(self, process: "Popen[bytes]") -> None:
         """Have a process stage one slice after another, until none waits or it ends."""
-        asked, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        tasks, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
         # A pipe breaks when the process ends, and is closed when the plan is given up. An error of the disk is raised
         # again when the slice is staged here.
         with suppress(OSError, ValueError, struct.error, LedgerError), answers:
-            _write_line(asked, {"run": self._stager.run, "salt": self._stager.salt})
+            _write_line(tasks, {"run": self._stager.run, "salt": self._stager.salt})
             for new in iter(self._next, None):
-                _write_line(asked, new)
+                _write_line(tasks, new)
                 self._finish(new, *self._read_slice(answers))
 
     def _next(self) -> NewSlice | None:
@@ -198,13 +198,13 @@ def _result_of(data: bytes) -> SliceResult:
 
 def main(config_path: str) -> None:
     """Stage slices of a plan, until the standard input ends or a slice fails."""
-    asked, answers = sys.stdin.buffer, sys.stdout.buffer
-    task = orjson.loads(asked.readline())
-    plain = task["run"]
+    tasks, answers = sys.stdin.buffer, sys.stdout.buffer
+    first = orjson.loads(tasks.readline())
+    plain = first["run"]
     kinds = {"export": Export(plain["export"]), "api": Api(plain["api"]), "phase": Phase(plain["phase"])}
     run = RunRecord(**{**plain, **kinds})
     config = open_config(Path(config_path), os.environ, SystemClock(), run.job)
-    stager = DryStager(config, run, task["salt"])
+    stager = DryStager(config, run, first["salt"])
     collect_rarely()
 
     def write(block: StagedBlock) -> None:
@@ -212,7 +212,7 @@ def main(config_path: str) -> None:
         answers.writelines((block.notes, block.chunk))
         answers.flush()
 
-    for line in asked:
+    for line in tasks:
         result = stager.stage(NewSlice(**orjson.loads(line)), write, lambda: None)
         data = orjson.dumps(result, default=sorted)
         answers.write(_HEAD.pack(_RESULT, 0, len(data)) + data)
