@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 _POLL_SECONDS = 0.05
 
@@ -45,10 +45,9 @@ class ProcessGroup:
             )
         return self
 
-    @property
-    def processes(self) -> Sequence[subprocess.Popen[bytes]]:
-        """The processes that were not seen to have ended."""
-        return self._processes
+    def pipes(self) -> list[tuple[IO[bytes], IO[bytes]]]:
+        """Return standard input and output of each process that is read. The reader closes the output."""
+        return [(each.stdin, each.stdout) for each in self._processes if each.stdin and each.stdout]
 
     def ended(self) -> list[tuple[int, int]]:
         """Return PID and exit code of each process that has ended since the last call."""
