@@ -115,8 +115,10 @@ class DrySliceDriver:
         for new in slices:
             if new.slice_no not in self._staged:
                 self._stage_here(new, look)
-        for each, unfixed in with_fixes_before(self.staged()):
-            if unfixed & each.unfixed:
+        while again := [
+            (each, unfixed) for each, unfixed in with_fixes_before(self.staged()) if unfixed & each.unfixed
+        ]:
+            for each, unfixed in again:
                 new = slices[each.slice_no - 1]
                 self._stage_here(replace(new, cut={**new.cut, "unfixed": sorted(unfixed)}), look)
         return self.staged()
@@ -147,19 +149,20 @@ class DrySliceDriver:
         threads = list[threading.Thread]()
         try:
             with self._start(self._stager.config, min(self._processes, len(slices))) as group:
-                threads += [threading.Thread(target=self._lead, args=pipes, daemon=True) for pipes in group.pipes]
+                threads += [threading.Thread(target=self._lead, args=each, daemon=True) for each in group.pipes()]
                 for thread in threads:
                     thread.start()
-                while any(thread.is_alive() for thread in threads):
-                    threads[0].join(_LOOK_SECONDS)
-                    look(self.staged())
+                for thread in threads:
+                    while thread.is_alive():
+                        thread.join(_LOOK_SECONDS)
+                        look(self.staged())
         finally:
             # They end with their processes.
             for thread in threads:
                 thread.join()
 
     def _lead(self, tasks: IO[bytes], answers: IO[bytes]) -> None:
-        """Have the process behind two pipes stage one slice after another, until none waits or it ends."""
+        """Have a process stage one slice after another, until none waits or it ends."""
         # A pipe breaks when the process ends, and is closed when the plan is given up. An error of the disk is raised
         # again when the slice is staged here.
         with suppress(OSError, ValueError, struct.error, LedgerError), answers:

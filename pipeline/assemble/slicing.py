@@ -36,7 +36,7 @@ from pipeline.map import MappingRules, UsedColumns, rekey, retarget
 from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_unchanged
 from pipeline.run.ports import SliceWorkers, StagedSlice
 from pipeline.run.slices import SliceDriver, slices_of, stage_rows
-from pipeline.settings import Config, Job
+from pipeline.settings import Config, Job, load
 
 _log = logging.getLogger("backfill")
 
@@ -79,8 +79,8 @@ def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
     names. If it fails or dies, nothing of it counts, and the slice is left to others: at once, or when its lease ends.
     Raises SettingsError, SourceError and LedgerError.
     """
-    with _opened(config_path) as (config, ledger):
-        return stage_slice(config, ledger, ledger.find(run_id), slice_no)
+    with _opened(config_path, run_id) as (config, ledger, run):
+        return stage_slice(config, ledger, run, slice_no)
 
 
 def stage_any(config: Config, ledger: Ledger, is_wanted: Callable[[OpenSlice], bool]) -> bool:
@@ -270,14 +270,13 @@ class LocalWorkers:
 
 
 @contextmanager
-def _opened(config_path: str) -> Iterator[tuple[Config, Ledger]]:
-    clock = SystemClock()
-    config = open_config(Path(config_path), os.environ, clock)
-    ledger = open_the_ledger(config, clock)
-    try:
-        yield config, ledger
-    finally:
-        ledger.close()
+def _opened(config_path: str, run_id: str) -> Iterator[tuple[Config, Ledger, RunRecord]]:
+    """Open the config with the keys of a run's job, and the ledger. Keys of other jobs may be missing."""
+    path, clock = Path(config_path), SystemClock()
+    without_keys = load(path, environ=os.environ, at=clock.now(), with_keys=False)
+    with closing(open_the_ledger(without_keys, clock)) as ledger:
+        run = ledger.find(run_id)
+        yield open_config(path, os.environ, clock, run.job), ledger, run
 
 
 def main(config_path: str, run_id: str) -> None:
@@ -285,7 +284,7 @@ def main(config_path: str, run_id: str) -> None:
     threading.Thread(target=_end_with_input, daemon=True).start()
     collect_rarely()
     clock = SystemClock()
-    with _opened(config_path) as (config, ledger):
+    with _opened(config_path, run_id) as (config, ledger, _):
         while True:
             if not stage_any(config, ledger, lambda each: each.run_id == run_id):
                 clock.sleep(_LOOK_SECONDS)

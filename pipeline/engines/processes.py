@@ -45,9 +45,8 @@ class ProcessGroup:
             )
         return self
 
-    @property
     def pipes(self) -> list[tuple[IO[bytes], IO[bytes]]]:
-        """Standard input and output of each process; empty if these are not read."""
+        """Return standard input and output of each process that is read. The reader closes the output."""
         return [(each.stdin, each.stdout) for each in self._processes if each.stdin and each.stdout]
 
     def ended(self) -> list[tuple[int, int]]:
