@@ -21,8 +21,8 @@ class Store(Protocol):
     """
     The store of quota states, shared by all processes.
 
-    States are in the store's time: this machine's steady time and `offset`, which is known up to `error`. `epoch`
-    names the time in which they are valid; None: this boot of the machine. All three are read inside a `step`.
+    States are in the store's time: this machine's steady time plus `offset`, or up to `error` less. `epoch` names the
+    time in which they are valid; None: this boot of the machine. All three are read inside a `step`.
     """
 
     @property
@@ -32,12 +32,12 @@ class Store(Protocol):
 
     @property
     def offset(self) -> float:
-        """What is added to this machine's steady time to get the store's time. Seconds."""
+        """What is added to this machine's steady time to get the latest time that the store may have. Seconds."""
         ...
 
     @property
     def error(self) -> float:
-        """How far the times of other processes may be off. Seconds."""
+        """How much earlier the store's time may be. Seconds."""
         ...
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
@@ -171,6 +171,7 @@ class Permits:
     def _reserve_slot(self, window: Window, now: float) -> tuple[Window, arithmetic.Slot | float]:
         window = arithmetic.record_local_lag(window, now, self._local_lag)
         self._local_lag = 0.0
+        # Times of other processes may be later by the error than they seem here.
         start = arithmetic.next_start(window, self._limit, now) + self._store.error
         if window.closed_until > max(now, self._closed_until):
             self._closed_since = self._closed_since if now < self._closed_until else now

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.limits.window import decode
 from pipeline.model import RoundTrip
-from tests.limits.traffic import EVEN, EventClock, MemoryStore, Network, Traffic, check_running, most_within, process
+from tests.limits.traffic import EventClock, MemoryStore, Network, Traffic, check_running, most_within, process
 
 networks = st.builds(
     Network,
@@ -194,12 +194,15 @@ def test_server_lag_is_learnt() -> None:
     assert len(traffic.counted) >= 0.92 * 900 * 5
 
 
-def test_two_processes_send_as_much_as_one() -> None:
-    """Two processes on one store send as much as one does."""
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize(("limit", "seconds"), [(5.0, 60), (200.0, 10)])
+def test_several_processes_send_as_much_as_one(processes: int, limit: float, seconds: float) -> None:
+    """Several processes on one store send as much as one does."""
     clock, store = EventClock(), MemoryStore()
-    traffic = Traffic(clock, EVEN, Random(1))
-    for _ in range(2):
-        traffic.start(process(store, clock), workers=5)
-    traffic.run(60)
+    traffic = Traffic(clock, NEAR, Random(1))
+    for _ in range(processes):
+        traffic.start(process(store, clock, limit), workers=max(8, int(limit * 0.15)))
+    traffic.run(seconds)
 
-    assert 0.95 * 60 * 5 <= len(traffic.counted) <= 60 * 5 + 5
+    assert most_within(traffic.counted, 1.0) <= limit
+    assert len(traffic.counted) >= 0.97 * seconds * limit

@@ -140,9 +140,10 @@ def process(store: MemoryStore, clock: EventClock, limit: float = 5.0, boot: str
 
 @dataclass(eq=False)
 class _Worker:
-    """One worker of a process, with its own connection."""
+    """One worker of a process, with its own connection. The steady clock of its host is `ahead` of the traffic's."""
 
     permits: Permits
+    ahead: float = 0.0
     is_connected: bool = False
     is_measured: bool = False
 
@@ -173,10 +174,10 @@ class Traffic:
     _events: list[tuple[float, int, _Worker, _Sent | None]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def start(self, permits: Permits, workers: int) -> None:
+    def start(self, permits: Permits, workers: int, ahead: float = 0.0) -> None:
         """Start a process; its workers start one shortly after another."""
         for worker in range(workers):
-            self._at(self.clock.at + worker * 1e-4, _Worker(permits))
+            self._at(self.clock.at + worker * 1e-4, _Worker(permits, ahead))
 
     def crash(self) -> None:
         """End all processes; their requests in flight still reach the platform."""
@@ -186,7 +187,9 @@ class Traffic:
         """Let this many seconds pass."""
         end = self.clock.at + seconds
         while self._events and self._events[0][0] < end:
-            self.clock.at, _, worker, sent = heapq.heappop(self._events)
+            at, _, worker, sent = heapq.heappop(self._events)
+            # A store may take time; all other workers wait meanwhile.
+            self.clock.at = max(self.clock.at, at)
             if sent is not None:
                 self._answer(worker, sent)
             self._send(worker)
@@ -200,7 +203,7 @@ class Traffic:
             return
         left_at = self.clock.at if worker.is_connected else self.network.connected(self.clock.at)
         worker.is_connected = True
-        if left_at > permit.leave_by:
+        if left_at + worker.ahead > permit.leave_by:
             self._at(left_at, worker, _Sent(permit, None, RoundTrip()))
             return
         counted, answered = self.network.round_trip(self.chance)
@@ -209,7 +212,7 @@ class Traffic:
             worker.is_connected = worker.is_measured = False
             self._at(left_at + TIMEOUT_SECONDS, worker, _Sent(permit, left_at + counted, None))
             return
-        round_trip = self.network.measured(left_at, self.chance, is_first=not worker.is_measured)
+        round_trip = self.network.measured(left_at + worker.ahead, self.chance, is_first=not worker.is_measured)
         worker.is_measured = True
         self._at(left_at + answered, worker, _Sent(permit, left_at + counted, round_trip))
 

@@ -1,12 +1,20 @@
-"""Two hosts whose clocks differ send for one account, under one quota."""
+"""
+Two hosts whose clocks differ send for one account, under one quota.
+
+All of them have real-time priority. faketime takes a lock of its own at each timed wait of a thread. On a busy machine
+the system suspends the thread that has it, and the others wait for tens of milliseconds. That would be measured, not
+the quota.
+"""
 
 import csv
-from contextlib import closing
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.simulator import Simulator
+from pipeline.simulator import Entry, Simulator
 from tests.kills import promises
 from tests.kills.exports import points
 from tests.kills.workspace import Workspace, end_of
@@ -32,7 +40,7 @@ card_id = "pTESTcardTemplate0000000001"
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """How the quota was used while both hosts were sending."""
+    """How the quota was used while both hosts were sending: `requests` that took `seconds`, a multiple of the limit."""
 
     requests: int
     seconds: float
@@ -40,7 +48,7 @@ class Shared:
 
     @property
     def used(self) -> float:
-        """The share of the quota that was used."""
+        """The share of the quota that was used; at most 1 if the quota was kept."""
         return self.requests / (_LIMIT * self.seconds)
 
     def __str__(self) -> str:
@@ -51,9 +59,26 @@ class Shared:
         )
 
 
+@contextmanager
+def real_time_priority(server: PostgresServer) -> Iterator[None]:
+    """Give this thread, the server, and all threads and processes that they start priority over everything else."""
+    assert server.process is not None
+    for pid in (0, server.process.pid):
+        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(10))
+    try:
+        yield
+    finally:
+        for pid in (0, server.process.pid):
+            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+
+
 def share_the_quota(folder: Path, server: PostgresServer, rows: int) -> Shared:
     """Run two jobs of `rows` balances on two hosts at once; raise AssertionError if a promise is broken."""
-    with Simulator() as simulator, closing(Workspace(folder, simulator, points(5))) as workspace:
+    with (
+        real_time_priority(server),
+        Simulator() as simulator,
+        closing(Workspace(folder, simulator, points(5))) as workspace,
+    ):
         use_ledger(workspace, server.database())
         config = workspace.folder / "backfill.toml"
         config.write_text(config.read_text(encoding="utf-8") + _SECOND_JOB, encoding="utf-8")
@@ -72,12 +97,18 @@ def share_the_quota(folder: Path, server: PostgresServer, rows: int) -> Shared:
     promises.nothing_counts_twice(entries)
     promises.the_quota_was_kept(entries)
     assert len(entries) == 2 * rows, (len(entries), [end.stdout for end in ends])
+    return _shared(entries)
+
+
+def _shared(entries: Sequence[Entry]) -> Shared:
     first = [entry.steady for entry in entries if entry.key.startswith("points")]
     second = [entry.steady for entry in entries if entry.key.startswith("more")]
     begins, ends_at = max(first[0], second[0]), min(first[-1], second[-1])
     both = [entry for entry in entries if begins <= entry.steady <= ends_at]
+    # Requests come in groups, so only whole seconds of the quota can be compared.
+    requests = (len(both) - 1) // _LIMIT * _LIMIT
     of_first = sum(entry.key.startswith("points") for entry in both)
-    return Shared(len(both) - 1, ends_at - begins, of_first / len(both))
+    return Shared(requests, both[requests].steady - both[0].steady, of_first / len(both))
 
 
 def _write(path: Path, job: str, rows: int) -> None:

@@ -121,10 +121,16 @@ class PostgresConnection:
         self._note(sql)
         return cursor
 
-    def begin(self, statements: str) -> None:
-        """Begin a transaction, and run statements without parameters in it, in one round trip."""
-        self._run(lambda connection: connection.execute(f"BEGIN; {statements}".encode()))
+    def begin(self, statements: str, parameters: Any = ()) -> psycopg.Cursor[Any]:
+        """Begin a transaction, and run statements in it, in one round trip. Returns the lines of the last one."""
+        cursor = self._run(lambda connection: _run_all(connection, f"BEGIN; {statements}", parameters))
         self.in_transaction = True
+        return cursor
+
+    def commit(self, statements: str, parameters: Any = ()) -> None:
+        """Run the last statements of a transaction, and commit it, in one round trip."""
+        self._run(lambda connection: _run_all(connection, f"{statements}; COMMIT", parameters))
+        self.in_transaction = False
 
     def script(self, statements: str) -> None:
         """Run statements of PostgreSQL's own, without parameters."""
@@ -195,6 +201,15 @@ class PostgresConnection:
             self.in_transaction = True
         elif sql in ("COMMIT", "ROLLBACK"):
             self.in_transaction = False
+
+
+def _run_all(connection: psycopg.Connection[Any], statements: str, parameters: Any) -> psycopg.Cursor[Any]:
+    # Parameters are put into the text here: the server takes several statements at once only without parameters.
+    cursor = psycopg.ClientCursor(connection)
+    cursor.execute(translated(statements).encode(), parameters)
+    while cursor.nextset():
+        pass
+    return cursor
 
 
 def _copy(connection: psycopg.Connection[Any], text: str, parameters: Iterable[Any]) -> psycopg.Cursor[Any]:

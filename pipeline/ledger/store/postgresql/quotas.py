@@ -25,10 +25,11 @@ FROM quotas WHERE name = ? FOR UPDATE
 _SET = "UPDATE quotas SET state = ? WHERE name = ?"
 # A state of no known format: it makes the limiter begin cautiously.
 _FORGOTTEN = b"[0, null]"
+# An exchange that took longer says little of the server's time. It waited for another host's transaction, or for the
+# server.
+_LONG_EXCHANGE_SECONDS = 0.02
 # How far the server's clock may jump between two exchanges. Clocks that are set slowly differ by far less.
 _MOST_JUMP_SECONDS = 0.05
-# Added to the error of the own clock: that of other hosts, whose round trip to the server takes twice as long at most.
-_ERROR_OF_OTHERS_SECONDS = 0.005
 _TRIES = 3
 
 
@@ -36,10 +37,12 @@ class ServerQuotaStore:
     """
     A few bytes for each quota, changed by one process at a time, of any host.
 
-    `offset` is what has to be added to this machine's steady time to get the server's time, `error` how far it may be
-    off; both are valid inside `step`. `epoch` names this start of the server. If the server's clock has jumped, `step`
-    gets a state of no known format. So it does if the ledger has sent and knows nothing of the quota: after a crash of
-    the server, a resync or a copy.
+    The server's time is this machine's steady time plus `offset`, or up to `error` less: the server read its clock
+    during an exchange, which has a length. Both are valid inside `step`. So times are written late rather than early,
+    by each host for itself. A start that adds `error` is late enough, whatever the network of the other hosts is.
+
+    `epoch` names this start of the server. If the server's clock has jumped, `step` gets a state of no known format.
+    So it does if the ledger has sent and knows nothing of the quota: after a crash of the server, a resync or a copy.
     """
 
     def __init__(self, connection: PostgresConnection, name: str, clock: Clock) -> None:
@@ -82,17 +85,23 @@ class ServerQuotaStore:
             connection.execute(_ADD, (name, self._state_of_new))
             self._is_known.add(name)
         try:
-            connection.begin(_BEGIN)
-            sent_at = self._clock.steady()
-            state, server_time, started = self._read(name)
-            has_jumped = self._compare_clocks(server_time, started, sent_at, self._clock.steady())
+            state, has_jumped = self._begin(name)
             changed, result = step(_FORGOTTEN if has_jumped else state)
-            connection.execute(_SET, (changed, name))
-            connection.execute("COMMIT")
+            connection.commit(_SET, (changed, name))
         except BaseException:
             connection.rollback()
             raise
         return result
+
+    def _begin(self, name: str) -> tuple[bytes | None, bool]:
+        """Begin a transaction; return the state of a quota, which is locked, and whether the server's clock jumped."""
+        sent_at = self._clock.steady()
+        line = self._connection.begin(f"{_BEGIN}; {_STATE}", (name,)).fetchone()
+        if self._clock.steady() - sent_at > _LONG_EXCHANGE_SECONDS or line is None:
+            sent_at = self._clock.steady()
+            line = self._read(name)
+        state, server_time, started = line
+        return state, self._compare_clocks(server_time, started, sent_at, self._clock.steady())
 
     def _read(self, name: str) -> tuple[bytes | None, float, float]:
         connection = self._connection
@@ -113,16 +122,15 @@ class ServerQuotaStore:
 
     def _compare_clocks(self, server_time: float, started: float, sent_at: float, answered_at: float) -> bool:
         """
-        Correct `offset` as far as this exchange proves it wrong; return whether the server's clock has jumped.
+        Correct `offset` and `error` by this exchange; return whether the server's clock has jumped.
 
         The server read its clock between the two times of this machine's clock.
         """
         least, most = server_time - answered_at, server_time - sent_at
-        is_new = started != self._started
-        offset = (least + most) / 2 if is_new else min(max(self.offset, least), most)
-        has_jumped = not is_new and abs(offset - self.offset) > _MOST_JUMP_SECONDS
-        self._started, self.offset = started, offset
-        self.error = (most - least) / 2 + _ERROR_OF_OTHERS_SECONDS
+        # Seconds between the offsets that this exchange allows and those that the last one allowed.
+        apart = max(least - self.offset, self.offset - self.error - most)
+        has_jumped = started == self._started and apart > _MOST_JUMP_SECONDS
+        self._started, self.offset, self.error = started, most, most - least
         return has_jumped
 
     def forget(self) -> None:
