@@ -2,8 +2,9 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from pipeline.ledger.records import Phase, RunState
 from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.database import PostgresDatabase
+from pipeline.ledger.store.postgresql.transactions import PostgresTransactions
 from pipeline.model import Status
 from tests.ledger_runs.job_runs import ALIVE, DONE, JobRuns, NewJobRuns, Opens, conclude
 from tests.ledger_runs.staged_rows import order
@@ -100,6 +102,24 @@ def test_a_ledger_that_has_lost_commits_is_not_used_further(server: Server, new_
         connection.execute("UPDATE jobs SET commits = commits - 1")
     with pytest.raises(LedgerError, match="the ledger has lost commits of this run"):
         run._commit(lambda c: c.execute(NOTE))
+
+
+def test_a_process_that_freezes_within_a_copy_loses_its_locks(server: Server, new_job: NewJobRuns) -> None:
+    """A transaction that waits too long for a lock ends the session that waits for its frozen process, and goes on."""
+    run = new_job().begin()
+    database = PostgresDatabase(server, SystemClock(), Marks([]))
+    waiting = PostgresTransactions(
+        database.writer, run._lease, run.run.account_no, turn=Lock(), idle_seconds=0.1, lock_seconds=0.2
+    )
+    with closing(psycopg.connect(server.url)) as frozen:
+        frozen.execute("SET idle_in_transaction_session_timeout = 100")
+        frozen.execute("SELECT 1 FROM jobs FOR UPDATE")
+        with pytest.raises(psycopg.errors.AdminShutdown), frozen.cursor().copy("COPY rows FROM STDIN"):
+            waiting.run(lambda c: c.execute(NOTE))
+    noted = database.read(lambda c: c.execute(NOTED).fetchall())
+    database.close()
+
+    assert noted == [(1,)]
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before it", "after it"])

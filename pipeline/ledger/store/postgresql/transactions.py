@@ -22,6 +22,12 @@ LEDGER_LOCK = 0x6266696C
 # Errors after which the same transaction may succeed: a deadlock, and a conflict of serializable transactions.
 _TRY_AGAIN = ("40P01", "40001")
 _TRIES = 5
+# A process that freezes within a COPY keeps its locks: the server counts it as active, so rule C does not end it.
+_END_FROZEN = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+    AND state = 'active' AND wait_event = 'ClientRead' AND query_start < clock_timestamp() - interval '{seconds} s'
+"""
 
 
 class PostgresTransactions:
@@ -51,6 +57,7 @@ class PostgresTransactions:
         self._connection = connection
         self._lease = lease
         self._turn = turn
+        self._lock_seconds = lock_seconds
         self._committed = 0
         self._begin = (
             f"SET LOCAL idle_in_transaction_session_timeout = {int(idle_seconds * 1000)};"
@@ -79,9 +86,16 @@ class PostgresTransactions:
                     if not tries_left:
                         raise
                     self._connection.reconnect()
+                except psycopg.errors.LockNotAvailable:
+                    if not tries_left or not self._has_ended_frozen():
+                        raise
                 except psycopg.Error as exc:
                     if exc.sqlstate not in _TRY_AGAIN or not tries_left:
                         raise
+
+    def _has_ended_frozen(self) -> bool:
+        """End the sessions of this ledger that wait for data of their process for too long; return whether any did."""
+        return bool(self._connection.execute(_END_FROZEN.format(seconds=self._lock_seconds)).fetchall())
 
     def _run(self, write: Callable[[Connection], T]) -> T:
         connection, number = self._connection, 0
