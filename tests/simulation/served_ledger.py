@@ -43,7 +43,7 @@ class _Connection:
         self._process.check()
         if isinstance(query, str) and _CLOCK in query:
             query = query.replace(_CLOCK, f"to_timestamp({self._process.world.server_time().timestamp():.6f})")
-        if query != "COMMIT":
+        if not (isinstance(query, str) and query.endswith("COMMIT")):
             return self._session.execute(query, parameters)
         self._process.effect()
         cursor = self._session.execute(query, parameters)

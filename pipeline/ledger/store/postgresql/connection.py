@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
+from psycopg.sql import Literal
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
@@ -204,9 +205,8 @@ class PostgresConnection:
 
 
 def _run_all(connection: psycopg.Connection[Any], statements: str, parameters: Any) -> psycopg.Cursor[Any]:
-    # Parameters are put into the text here: the server takes several statements at once only without parameters.
-    cursor = psycopg.ClientCursor(connection)
-    cursor.execute(translated(statements).encode(), parameters)
+    # The server takes several statements at once only without parameters, so these become part of the text.
+    cursor = connection.execute(translated(statements) % tuple(Literal(each).as_string(None) for each in parameters))
     while cursor.nextset():
         pass
     return cursor
