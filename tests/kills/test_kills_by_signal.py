@@ -43,8 +43,8 @@ def test_a_signal_makes_a_run_drain(new_workspace: NewWorkspace, number: signal.
 def test_a_second_signal_ends_a_run_at_once(new_workspace: NewWorkspace, number: signal.Signals) -> None:
     """The second signal does not wait for answers; `resume` sends the requests in flight again."""
     one = new_workspace(orders(20))
-    # Not the first one: no other is sent before it is answered.
-    one.simulator.set_faults([InjectedFault(FaultKind.SLOW, key="A[1-9]*", seconds=30, when=When.AFTER_APPLYING)])
+    # Each second one, and so not the first: no other is sent before it is answered.
+    one.simulator.set_faults([InjectedFault(FaultKind.SLOW, every=2, seconds=30, when=When.AFTER_APPLYING)])
     process = one.start("run", "orders", "--no-progress")
     wait_until(lambda: one.simulator.journal.summary()["faults"] == {"slow": one.concurrency})
     process.send_signal(number)

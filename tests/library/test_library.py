@@ -18,7 +18,9 @@ from pipeline.library import outcome, plan, rerun, resume, run, runs
 # Options that say how a command prints.
 PRINTING = {"help", "json", "no_progress", "log_format", "lang", "verbose", "quiet"}
 # A rerun and a resume keep the run's day. For all jobs, a program has a loop, and decides which error ends it.
-LEFT_OUT = {"rerun": {"date"}, "resume": {"date"}, "run": {"all"}}
+# A cluster is for nights that a scheduler starts by the command.
+ON_A_CLUSTER = {"engine", "address"}
+LEFT_OUT = {"rerun": {"date", *ON_A_CLUSTER}, "resume": {"date", *ON_A_CLUSTER}, "run": {"all", *ON_A_CLUSTER}}
 
 
 def test_a_job_runs_from_python_and_its_outcome_is_a_frame(config: Path, orders: Path) -> None:
