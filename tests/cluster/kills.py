@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pipeline.simulator import FaultKind, InjectedFault, When
 from tests.acceptance.workspace import order, refund
 from tests.cluster.nodes import SECOND, RayNodes
-from tests.senders.kills import RATE, SLOW, Lines, check
+from tests.senders.kills import HELD, RATE, SLOW, Lines, check, wait_for_senders
 from tests.senders.scene import TIMEOUT_SECONDS, Ended, Scene, wait_until
 
-# Answers of a platform that has all senders join before the first ones have sent much.
-HELD = InjectedFault(FaultKind.SLOW, seconds=1.0, when=When.AFTER_APPLYING)
 # The lease of all processes of a run on a cluster: two nodes start on a machine that has more to do.
 LEASE_SECONDS = 5.0
 # How much longer than its lease a worker is frozen.
@@ -83,8 +80,7 @@ def start_on(
     scene.simulator.set_faults([HELD])
     words = (*words, "--engine", "ray", "--address", nodes.address)
     run = scene.start(*words, lease=LEASE_SECONDS, environ=environ, stderr=stderr)
-    wait_until(lambda: run.poll() is not None or scene.senders() == 3)
-    assert run.poll() is None
+    wait_for_senders(scene, run, 3)
     return run
 
 

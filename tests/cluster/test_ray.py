@@ -14,11 +14,11 @@ import pytest
 
 from pipeline.simulator import Simulator
 from tests.acceptance.workspace import order
-from tests.cluster.kills import HELD, NodeKilled, Survivor, play, start_on
+from tests.cluster.kills import NodeKilled, Survivor, play, start_on
 from tests.cluster.nodes import HEAD, SECOND, RayNodes, is_worker
 from tests.docs import test_commands
 from tests.postgresql.server import PostgresServer
-from tests.senders.kills import SLOW, Lines
+from tests.senders.kills import HELD, SLOW, Lines
 from tests.senders.scene import Scene, end_of, wait_until
 from tests.senders.test_senders import ORDERS
 

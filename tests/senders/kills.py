@@ -15,6 +15,8 @@ from tests.senders.scene import LEASE_SECONDS, Ended, Scene, end_of, wait_until
 # Requests a second. Answers are slow enough for requests to be under way at any moment.
 RATE = 60
 SLOW = InjectedFault(FaultKind.SLOW, seconds=0.05, when=When.AFTER_APPLYING)
+# Slower answers, until all processes have joined the run.
+HELD = InjectedFault(FaultKind.SLOW, seconds=1.0, when=When.AFTER_APPLYING)
 # How much longer than its lease a process is frozen.
 _LONGER = 1.5
 # At once, with answers that take this long, a process has as many requests under way as it can.
@@ -46,13 +48,15 @@ def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0
     Raises AssertionError for each promise that does not hold.
     """
     scene.export("orders.csv", [*(order(n) for n in range(rows)), *(refund(n, n) for n in range(0, rows, 5))])
-    scene.simulator.set_faults([SLOW])
+    scene.simulator.set_faults([HELD])
     scene.configure({"jobs.orders": {"rate": RATE}, "jobs.tasks": {"rate": RATE}})
     worker = scene.start("worker", "--log-format", "json")
     lines = Lines(worker)
     wait_until(lambda: lines.has("worker_begun"))
     leader = scene.start("run", "orders", "--no-progress")
-    wait_until(lambda: leader.poll() is not None or (scene.senders() == 2 and len(scene.keys()) >= after))
+    wait_for_senders(scene, leader, 2)
+    scene.simulator.set_faults([SLOW])
+    wait_until(lambda: leader.poll() is not None or len(scene.keys()) >= after)
     time.sleep(within)
     woken = False
     if death is Death.LEADER:
@@ -73,6 +77,12 @@ def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0
         drain(worker, lines)
     check(scene, ended, {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in range(0, rows, 5))})
     return Killed(ended.exit_code, was_refused="held up for longer than its lease" in lines.text)
+
+
+def wait_for_senders(scene: Scene, run: subprocess.Popen[str], count: int) -> None:
+    """Wait until so many processes send for a run. Answers must be slow, or the run may end before."""
+    wait_until(lambda: run.poll() is not None or scene.senders() == count)
+    assert run.poll() is None, "the run ended before all processes had joined it"
 
 
 def drain(worker: subprocess.Popen[str], lines: "Lines") -> None:
