@@ -19,8 +19,8 @@ more to start. The last column is how many cores other programs used meanwhile: 
 _STAGE = """\
 {rows:,} orders are read, mapped, compared and written to a ledger on PostgreSQL, and nothing is sent. Seconds are those
 of staging alone, CPU time that of the whole command. The server uses the same cores, and so bounds what a second
-process can gain. "By CPU time" is for a machine with a core for each process and connection: CPU time of the driver,
-and half of that of the other processes and the server. Aim: 2 processes at least 1.7 times as fast as one."""
+process can gain. "By CPU time" is for a machine with a core for each process and connection: CPU time of the process
+that takes more, and half of that of the server. Aim: 2 processes at least 1.7 times as fast as one."""
 # Ways to keep the ledger, and the processes that send.
 _LEDGERS = {"SQLite": 1, "PostgreSQL, 1 process": 1, "PostgreSQL, 2 processes": 2}
 
@@ -168,6 +168,6 @@ def _driver_seconds(one: SharedCost) -> float:
 
 
 def path_seconds(one: SharedCost) -> float:
-    """Return how long staging takes if each process and each of its connections has a core, by CPU time."""
+    """Return how long staging by up to two processes takes if each of them and of its connections has a core."""
     times = _StagingTimes.of(one)
-    return times.driver + (times.others + one.server_seconds) / (2 if times.others else 1)
+    return max(times.driver, times.others) + one.server_seconds / (2 if times.others else 1)

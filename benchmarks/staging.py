@@ -40,7 +40,8 @@ def stage(folder: Path, job_name: str, source: str, processes: int) -> tuple[flo
             rules = rules_of(job, account, began, run.salt)
             driver = slice_driver(
                 config, partial(open_the_ledger, config, clock), run, rules,
-                clock=clock, workers=LocalWorkers(config, processes), chunk_rows=CHUNK_ROWS, sizes=DEFAULT_CUT_SIZES,
+                clock=clock, workers=LocalWorkers(config, processes - 1), chunk_rows=CHUNK_ROWS,
+                sizes=DEFAULT_CUT_SIZES,
             )  # fmt: skip
             stager = Stager(
                 ledger=run,

@@ -74,7 +74,7 @@ def local_stagers(config: Config, count: int, environ: Mapping[str, str] | None 
 
 class DrySliceDriver:
     """
-    Has the inputs of a plan staged in slices, by processes of this machine; see `InputSlices`.
+    Has the inputs of a plan staged in slices, by this process and others of this machine; see `InputSlices`.
 
     `cut` returns the slices of the files; `folder` holds the spill file of the staged rows. `start` starts a number of
     processes that do what `main` does.
@@ -108,10 +108,10 @@ class DrySliceDriver:
         """
         Return once all slices are staged.
 
-        `look` gets them a few times a second, and may raise. What the other processes leave is staged here, so that its
-        error is raised here.
+        `look` gets them, and may raise. It is also called after each chunk that is staged here. What other processes
+        leave is staged here, so that its error is raised here.
         """
-        self._stage_by_others(slices, look)
+        self._stage_together(slices, look)
         for new in slices:
             if new.slice_no not in self._staged:
                 self._stage_here(new, look)
@@ -136,22 +136,28 @@ class DrySliceDriver:
 
     def _stage_here(self, new: NewSlice, look: Look) -> None:
         blocks = list[SpilledBlock]()
-        result = self._stager.stage(new, lambda block: blocks.append(self._blocks.add(block)), lambda: look(()))
+        result = self._stager.stage(
+            new, lambda block: blocks.append(self._blocks.add(block)), lambda: look(self.staged())
+        )
         self._finish(new, result, blocks)
 
     def _finish(self, new: NewSlice, result: SliceResult, blocks: Sequence[SpilledBlock]) -> None:
         self._blocks.finish(new.slice_no, blocks)
         self._staged[new.slice_no] = SliceRecord.staged(new, result)
 
-    def _stage_by_others(self, slices: Sequence[NewSlice], look: Look) -> None:
-        """Have slices staged by other processes, as far as these do not fail."""
+    def _stage_together(self, slices: Sequence[NewSlice], look: Look) -> None:
+        """Stage slices here and by other processes, as far as none fails."""
         self._waiting.extend(slices)
         threads = list[threading.Thread]()
         try:
-            with self._start(self._stager.config, min(self._processes, len(slices))) as group:
+            with self._start(self._stager.config, min(self._processes, len(slices)) - 1) as group:
                 threads += [threading.Thread(target=self._lead, args=each, daemon=True) for each in group.pipes()]
                 for thread in threads:
                     thread.start()
+                # The slice is staged again behind this, in the order of slices, and its error is raised there.
+                with suppress(SourceError):
+                    for new in iter(self._next, None):
+                        self._stage_here(new, look)
                 for thread in threads:
                     while thread.is_alive():
                         thread.join(_LOOK_SECONDS)

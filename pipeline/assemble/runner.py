@@ -204,7 +204,7 @@ class Runner:
             ledger,
             rules,
             clock=self.system.clock,
-            workers=self.workers_of(self.config, processes),
+            workers=self.workers_of(self.config, processes - 1),
             chunk_rows=self.chunk_rows,
             sizes=self.cut_sizes,
         )

@@ -35,7 +35,7 @@ from pipeline.ledger.slices.table import NewSlice, OpenSlice
 from pipeline.map import MappingRules, UsedColumns, rekey, retarget
 from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_unchanged
 from pipeline.run.ports import SliceWorkers, StagedSlice
-from pipeline.run.slices import SliceDriver, slices_of, stage_rows
+from pipeline.run.slices import SliceDriver, StageHere, slices_of, stage_rows
 from pipeline.settings import Config, Job, load
 
 _log = logging.getLogger("backfill")
@@ -230,39 +230,37 @@ def slice_driver(
     """Return the driver of the slices of a run. `open_again` opens the ledger once more."""
     job = config.jobs[run.run.job]
 
-    def stage_here(slice_no: int, tick: Callable[[], None]) -> bool:
+    @contextmanager
+    def stager() -> Iterator[StageHere]:
         # With connections of its own: the run keeps its lease meanwhile.
         with closing(open_again()) as ledger:
-            return stage_slice(config, ledger, run.run, slice_no, tick)
+            yield partial(stage_slice, config, ledger, run.run)
 
     return SliceDriver(
         ledger=run,
         clock=clock,
         cut=cutter(config, job, rules, chunk_rows=chunk_rows, sizes=sizes),
         workers=workers,
-        stage_here=stage_here,
+        open_stager=stager,
     )
 
 
 class LocalWorkers:
-    """Processes of this machine that stage slices; see `SliceWorkers`. They also end if this process dies."""
+    """Other processes of this machine that stage slices; see `SliceWorkers`. They also end if this process dies."""
 
     def __init__(self, config: Config, count: int) -> None:
         self._command = [sys.executable, "-P", "-m", "pipeline.assemble.slicing", str(config.path)]
         self._count = count
-        self._running = 0
         self._ends = ExitStack()
 
     def start(self, run_id: str) -> None:
         """Start them."""
         group = ProcessGroup([*self._command, run_id], self._count, patience=_PATIENCE_SECONDS)
         self._group = self._ends.enter_context(group)
-        self._running = self._count
 
-    def are_running(self) -> bool:
-        """Return whether any of them runs."""
-        self._running -= len(self._group.ended())
-        return self._running > 0
+    def check(self) -> None:
+        """Note which of them have ended: a process that nobody waits for would not look dead."""
+        self._group.ended()
 
     def stop(self) -> None:
         """End those that run."""

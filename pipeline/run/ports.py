@@ -32,14 +32,14 @@ class Engine(Protocol):
 
 
 class SliceWorkers(Protocol):
-    """Processes of this machine that stage the slices of a run."""
+    """Other processes that stage the slices of a run."""
 
     def start(self, run_id: str) -> None:
         """Start them. Each ends if a slice fails."""
         ...
 
-    def are_running(self) -> bool:
-        """Return whether any of them runs."""
+    def check(self) -> None:
+        """Note which of them have ended."""
         ...
 
     def stop(self) -> None:

@@ -1,6 +1,7 @@
 """Staging by several processes: the driver's part, and that of the process that has a slice."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -16,6 +17,13 @@ from pipeline.run.ports import Look, SliceWorkers, StagedSlice
 
 # Pause between looks at the slices. Seconds.
 _LOOK_SECONDS = 0.2
+
+StageHere = Callable[[int, Callable[[], None]], bool]
+"""
+Stages a slice in this process, or writes its rows; returns False if another process has it.
+
+The second argument is called after each chunk, and may raise.
+"""
 
 
 def stage_rows(ledger: StagedSlice, rules: MappingRules, source: Source, tick: Callable[[], None]) -> None:
@@ -48,27 +56,28 @@ def slices_of(
 @dataclass(kw_only=True)
 class SliceDriver:
     """
-    Has the inputs of a run staged in slices, by processes of this machine and of others; see `InputSlices`.
+    Has the inputs of a run staged in slices, by this process and by others; see `InputSlices`.
 
     - `cut` returns the slices of the files
-    - `workers` are the processes of this machine
-    - `stage_here` stages a slice in this process, or writes its rows; it returns False if another one has it
-
-    The processes of this machine end with its context.
+    - `workers` are other processes, which end with the context
+    - `open_stager` opens what stages a slice in this process, or writes its rows
     """
 
     ledger: RunLedger
     clock: Clock
     cut: Callable[[Sequence[SourceFile]], list[NewSlice]]
     workers: SliceWorkers
-    stage_here: Callable[[int, Callable[[], None]], bool]
+    open_stager: Callable[[], AbstractContextManager[StageHere]]
+
+    def __post_init__(self) -> None:
+        self._ends = ExitStack()
 
     def stage(self, slices: Sequence[NewSlice], look: Look) -> list[SliceRecord]:
         """
         Return once all slices are staged.
 
-        `look` gets them a few times a second, and may raise. What the processes of this machine leave is staged here,
-        so that its error is raised here.
+        `look` gets them, and may raise. It is also called after each chunk that is staged here. What other processes
+        leave is staged here, so that its error is raised here.
         """
         self.ledger.cut(slices)
         self.workers.start(self.ledger.run.run_id)
@@ -78,10 +87,12 @@ class SliceDriver:
                 return found
 
     def __enter__(self) -> Self:
+        self._ends.callback(self.workers.stop)
+        self._stage_here = self._ends.enter_context(self.open_stager())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.workers.stop()
+        self._ends.close()
 
     def staged(self) -> list[SliceRecord]:
         """Return all slices as they are now."""
@@ -102,13 +113,14 @@ class SliceDriver:
             left = [each.slice_no for each in found if each.state is not state]
             if not left:
                 return found
+            self.workers.check()
             self.ledger.free_slices_of_dead()
-            if self.workers.are_running() or not self._stage_here(left, look):
+            if not self._stage_first(left, look):
                 self.clock.sleep(_LOOK_SECONDS)
 
-    def _stage_here(self, slices: Sequence[int], look: Look) -> bool:
+    def _stage_first(self, slices: Sequence[int], look: Look) -> bool:
         """Stage the first slice that no other process has; return whether there was one."""
-        return any(self.stage_here(slice_no, lambda: look(())) for slice_no in slices)
+        return any(self._stage_here(slice_no, lambda: look(())) for slice_no in slices)
 
 
 def first_of_each_file(slices: Sequence[SliceRecord]) -> list[SliceRecord]:

@@ -47,22 +47,22 @@ class Workers:
                 assert stage_slice(self.config, ledger, run, slice_no)
                 assert not stage_slice(self.config, ledger, run, slice_no)
 
-    def are_running(self) -> bool:
-        return False
+    def check(self) -> None:
+        pass
 
     def stop(self) -> None:
         pass
 
 
 class OneDies(LocalWorkers):
-    """Processes of this machine of which one is killed while it has a slice."""
+    """Another process of this machine, which is killed while it has a slice."""
 
     def __init__(self, config: Config, url: str) -> None:
-        super().__init__(config, 2)
+        super().__init__(config, 1)
         self._url = url
         self.killed = 0
 
-    def are_running(self) -> bool:
+    def check(self) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:
             while not self.killed:
                 query = "SELECT holder FROM slices WHERE expires_at > clock_timestamp() AND state IN ('open', 'found')"
@@ -70,7 +70,7 @@ class OneDies(LocalWorkers):
                     self.killed = LeaseOwner.parse(owner).pid
                     os.kill(self.killed, signal.SIGKILL)
                     break
-        return super().are_running()
+        super().check()
 
 
 @dataclass
@@ -89,8 +89,8 @@ class Elsewhere:
                 pass
         away.rename(self.lacking)
 
-    def are_running(self) -> bool:
-        return False
+    def check(self) -> None:
+        pass
 
     def stop(self) -> None:
         pass

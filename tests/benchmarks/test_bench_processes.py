@@ -28,9 +28,10 @@ def test_too_few_rows_are_not_measured() -> None:
     ("printed", "seconds"),
     [
         pytest.param("12.0 8.0 0.0", 12.0, id="one process: its own time and the server's"),
-        pytest.param("9.0 1.0 6.0", 6.0, id="two: the driver's time, and half of all else"),
+        pytest.param("9.0 5.0 3.0", 7.0, id="two: the time of the one that takes more, and half of the server's"),
+        pytest.param("9.0 5.0 6.0", 8.0, id="two: the other process may be that one"),
     ],
 )
-def test_two_processes_share_all_but_the_work_of_the_driver(printed: str, seconds: float) -> None:
+def test_the_process_that_takes_more_is_the_path_of_staging(printed: str, seconds: float) -> None:
     """By CPU time: with a core for each process and each of its connections."""
     assert path_seconds(SharedCost(Cost(9.0, 9.5, 1.0, f"{printed}\n"), 4.0, 0.0)) == seconds

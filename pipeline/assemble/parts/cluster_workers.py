@@ -37,11 +37,6 @@ class ClusterWorkers:
         words = ("worker", "--config", str(self._config), "--run", run_id, "--lang", language_in_use())
         self._cluster.start([*self._command, *words, "--until-input-ends", "--log-format", "json"])
 
-    def are_running(self) -> bool:
-        """Return False: the process that leads the run stages slices too, whatever Ray says of the others."""
-        self.check()
-        return False
-
     def stop(self) -> None:
         """Do nothing: those that staged the run will send it. They end with the run."""
 
