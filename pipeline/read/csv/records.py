@@ -201,8 +201,12 @@ class _Parser:
 
     def _cells(self, text: str) -> list[str] | None:
         """Return the cells of one record; None if its quotes break the rules."""
+        text = text.rstrip("\r")
+        if not self._has_quotes(text):
+            # csv would take more than twice the memory of a very long text.
+            return text.split(self._form.delimiter) if text else []
         try:
-            (cells,) = self._read([text.rstrip("\r").replace("\r", _CARRIAGE_RETURN)])
+            (cells,) = self._read([text.replace("\r", _CARRIAGE_RETURN)])
         except csv.Error:
             return None
         if not self._is_rightly_quoted(text, cells):
