@@ -110,12 +110,14 @@ class Workspace:
     """
     A folder with config, keys and exports, and the platforms that its jobs send to.
 
-    `backfill` runs the command in this process; `start` and `command` run it in a process of its own.
+    `backfill` runs the command in this process; `start` and `command` run it in a process of its own. The ledger is at
+    `ledger_url`, or in the default file.
     """
 
     folder: Path
     simulator: Simulator
     capsys: "pytest.CaptureFixture[str]"
+    ledger_url: str | None = None
 
     def __post_init__(self) -> None:
         self._started: list[subprocess.Popen[str]] = []
@@ -127,6 +129,8 @@ class Workspace:
         brand = "jobs.brand" in (changes or {})
         accounts = tomllib.loads(client_config(self.simulator.url, certificates=certificates, brand=brand))["accounts"]
         tables = {f"accounts.{name}": keys for name, keys in accounts.items()} | dict(JOBS)
+        if self.ledger_url:
+            tables["ledger"] = {"url": self.ledger_url}
         for name, keys in (changes or {}).items():
             tables[name] = {**tables.get(name, {}), **keys}
         self._config.write_text(toml(tables), encoding="utf-8")

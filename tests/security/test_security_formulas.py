@@ -9,6 +9,8 @@ from pipeline.report import read_outcome
 from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, order, read_csv
 
+pytestmark = pytest.mark.usefixtures("each_ledger")
+
 SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 # Plain, with an apostrophe, and with characters that need quotes.
 HOSTILE = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "'=1", "''@x", '=HYPERLINK("a,b";"c")', "＝1+1", "1=1")

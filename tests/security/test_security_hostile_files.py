@@ -132,6 +132,7 @@ def test_huge_rows_are_read_from_the_ledger_one_by_one(workspace: Workspace) -> 
 DEEP = 100_000
 
 
+@pytest.mark.usefixtures("each_ledger")
 @pytest.mark.parametrize(
     ("changes", "result"),
     [

@@ -135,6 +135,7 @@ def assert_unmarked(workspace: Workspace, said: str) -> None:
     assert found == []
 
 
+@pytest.mark.usefixtures("each_ledger")
 @pytest.mark.parametrize(
     ("job", "log_format", "outcome_format", "counts"),
     [

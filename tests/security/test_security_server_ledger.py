@@ -8,12 +8,9 @@ import psycopg
 import pytest
 
 from tests.acceptance.workspace import Workspace, order
-from tests.postgresql import fixtures
 from tests.postgresql.server import SETTINGS, PostgresServer, chown, running
 from tests.security.ends import write_certificate
 from tests.security.planted import AGREEMENT, CARD, IDS, OPEN_ID, USER, secrets, written
-
-postgres = fixtures.postgres
 
 # Each statement is logged, as a server may do; its parameters are not (docs/how-to/postgresql.md).
 LOGGED = ("log_statement=all", "log_min_messages=log", "log_parameter_max_length=0", "log_line_prefix=%a ",

@@ -9,6 +9,8 @@ from pipeline.map import Invalid, MappingRules, bind
 from pipeline.model import Api, Export, Fault, Row
 from tests.acceptance.workspace import Workspace, order, read_csv
 
+pytestmark = pytest.mark.usefixtures("each_ledger")
+
 UNREAD = "\ufffd"
 # The unmapped column is last, so that cells that move to the right are not mapped.
 ROW = ",".join({**order(1), "memo": "thanks"}.values())
