@@ -50,7 +50,7 @@ def play(
     lines = Lines(run)
     scene.simulator.set_faults([SLOW])
     worker = worker_on(lines, SECOND)
-    actor, log = _parent(worker), scene.folder / f"worker-{worker}.log"
+    actor, log = _parent(worker), log_of(scene, worker)
     wait_until(lambda: run.poll() is not None or len(scene.keys()) >= after)
     time.sleep(within)
     number = _freeze(scene, worker) if survivor is Survivor.WAKES_LATE else 0
@@ -97,6 +97,11 @@ def worker_on(lines: Lines, node: str) -> int:
     records = [json.loads(line) for line in lines.text.splitlines()]
     (pid,) = [record["pid"] for record in records if record["event"] == "worker_begun" and record["node"] == node]
     return int(pid)
+
+
+def log_of(scene: Scene, worker: int) -> Path:
+    """Return the log that a worker writes."""
+    return scene.folder / f"worker-{worker}.log"
 
 
 def _freeze(scene: Scene, worker: int) -> int:
