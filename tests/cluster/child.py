@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from pipeline.assemble.parts.system import System
-from pipeline.cli import run, worker
+from pipeline.cli import run
 from pipeline.cli.main import Command, find_command, main
+from pipeline.cli.worker import worker
 from pipeline.clock import Clock
 from tests.senders.child import with_lease
 

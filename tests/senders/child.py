@@ -5,8 +5,9 @@ from dataclasses import replace
 from functools import partial
 
 from pipeline.assemble.parts.system import System
-from pipeline.cli import run, worker
+from pipeline.cli import run
 from pipeline.cli.main import Command, find_command, main
+from pipeline.cli.worker import worker
 from pipeline.clock import Clock
 
 
