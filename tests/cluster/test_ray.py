@@ -17,11 +17,11 @@ from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.simulator import Simulator
 from tests.acceptance.workspace import order
 from tests.cluster import kills
-from tests.cluster.kills import NodeKilled, Survivor, log_of, play, start_on, worker_on
+from tests.cluster.kills import Survivor, log_of, play, start_on, worker_on
 from tests.cluster.nodes import HEAD, SECOND, RayNodes, is_worker
 from tests.docs import test_commands
 from tests.postgresql.server import PostgresServer
-from tests.senders.kills import HELD, SLOW, Lines
+from tests.senders.kills import HELD, SLOW, Killed, Lines
 from tests.senders.scene import Scene, end_of, wait_until
 from tests.senders.test_senders import ORDERS
 
@@ -164,4 +164,4 @@ def test_the_commands_of_the_how_to_work(
 
 def test_a_run_survives_the_death_of_a_node_whose_worker_lives(scene: Scene, nodes: RayNodes) -> None:
     """All rows succeed, each key has one body, and the worker that wakes after its lease writes nothing."""
-    assert play(scene, nodes, Survivor.WAKES_LATE, after=40, rows=120) == NodeKilled(exit_code=0, was_refused=True)
+    assert play(scene, nodes, Survivor.WAKES_LATE, after=40, rows=120) == Killed(exit_code=0, was_refused=True)

@@ -8,10 +8,9 @@ import psycopg
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.simulator import Simulator
 from tests.acceptance.workspace import balance, order, refund, state
 from tests.postgresql.server import SETTINGS, PostgresServer, running
-from tests.senders.scene import Scene
+from tests.senders.scene import scene_on
 
 _LOG = ("log_min_messages=warning", "log_statement=all", "logging_collector=on", "log_filename=server.log")
 _USER = "2088777700001234"
@@ -30,13 +29,12 @@ def test_the_text_of_statements_names_nobody(
     tmp_path: Path, logging_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With parameters left out of the log, as the how-to advises, it has no id or key of a row, and no merchant."""
-    url = logging_server.database()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET log_parameter_max_length = 0".encode())
     monkeypatch.chdir(tmp_path)
     ids = {name: _IDS[name] for name in ("user_id", "agreement_no")}
-    with Simulator() as simulator:
-        scene = Scene(tmp_path, simulator, url)
+    with scene_on(logging_server, tmp_path) as scene:
+        database = scene.url.rpartition("/")[2]
+        with psycopg.connect(scene.url, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {database} SET log_parameter_max_length = 0".encode())
         for part in range(2):
             rows = [order(n, **ids, out_biz_no=f"PAY-{n}") for n in range(part, 8, 2)]
             scene.export(f"orders-{part}.csv", [*rows, refund(part, part, **ids, pay_out_biz_no=f"PAY-{part}")])
@@ -45,7 +43,6 @@ def test_the_text_of_statements_names_nobody(
         scene.configure({"jobs.orders": {"input": ["orders-*.csv"], "processes": 2}})
         ends = [main(["run", job]) for job in ("orders", "states", "points")]
         keys, config = scene.keys(), (tmp_path / "backfill.toml").read_text(encoding="utf-8")
-        scene.close()
     logged = (logging_server.folder / "data" / "log" / "server.log").read_text(encoding="utf-8")
     merchants = re.findall(r'^(?:app_id|mchid) = "(\d+)"', config, re.MULTILINE)
 
