@@ -36,3 +36,8 @@ def test_too_few_rows_are_not_measured() -> None:
 def test_two_processes_share_all_but_the_work_of_the_driver(printed: str, seconds: float) -> None:
     """By CPU time: with a core for each process and each of its connections."""
     assert path_seconds(SharedCost(Cost(9.0, 9.5, 1.0, f"{printed}\n"), 4.0, 0.0)) == seconds
+
+
+def test_the_driver_and_two_workers_share_all_of_it() -> None:
+    """On a cluster the driver stages slices too."""
+    assert path_seconds(SharedCost(Cost(9.0, 9.5, 1.0, "9.0 8.0 0.0\n"), 4.0, 0.0, worker_seconds=6.0)) == 6.0
