@@ -17,9 +17,9 @@ _SEND = """\
 "Send". "Instant": a platform in the process itself, so that reading, staging, ledger and report are left. PostgreSQL
 has its default settings: each commit waits for the disk. It uses the same cores. A second process takes a second or
 more to start. With Ray three processes send: the command and a worker on each of two nodes of this machine. CPU time is
-that of these three. The workers begin after seconds, so the cost of a row is then the difference between all rows and
-half of them. Ray's own processes do little after their start: their figure is noise, and may be below zero. The last
-column is how many cores other programs used meanwhile: rows/s depend on them."""
+that of these three, and of the process that speaks to Ray. The workers begin after seconds, so the cost of a row is
+then the difference between all rows and half of them. Ray's own processes do little after their start: their figure is
+noise, and may be below zero. The last column is how many cores other programs used meanwhile: rows/s depend on them."""
 _STAGE = """\
 {rows:,} orders are read, mapped, compared and written to a ledger on PostgreSQL, and nothing is sent. Seconds are those
 of staging alone, CPU time that of the whole command. The server uses the same cores, and so bounds what a second
