@@ -1,12 +1,13 @@
-"""A PostgreSQL server with its own settings, as Debian installs it, and its CPU time."""
+"""A PostgreSQL server with its own settings, as Debian installs it, and the CPU time of all that a command uses."""
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.cluster import BenchmarkCluster, ClusterUse
 from benchmarks.measure import Cost
 
 # The measuring process stays small: psycopg is imported only where a server is used.
@@ -20,11 +21,27 @@ _PARENT, _OWN, _ENDED = 1, slice(11, 13), slice(13, 15)
 
 @dataclass(frozen=True, slots=True)
 class SharedCost:
-    """The cost of a command, the server's CPU time meanwhile, and the cores that other programs used."""
+    """
+    The cost of a command, the server's CPU time meanwhile, and the cores that other programs used.
+
+    `worker_seconds` and `ray_seconds` are CPU time of the workers on a cluster, and of Ray's own processes.
+    """
 
     cost: Cost
     server_seconds: float
     others: float
+    worker_seconds: float = 0.0
+    ray_seconds: float = 0.0
+
+    @property
+    def own_seconds(self) -> float:
+        """CPU time of `backfill`, on this host and on the nodes."""
+        return self.cost.cpu_seconds + self.worker_seconds
+
+    @property
+    def all_seconds(self) -> float:
+        """CPU time of all that worked for the command."""
+        return self.own_seconds + self.server_seconds + self.ray_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +98,17 @@ def cpu_seconds_of(pid: int) -> float:
     return ticks / _TICKS
 
 
-def shared_cost(server: BenchmarkServer | None, act: Callable[[], Cost]) -> SharedCost:
-    """Return the cost of a command, with that of the server."""
+def shared_cost(
+    server: BenchmarkServer | None, act: Callable[[], Cost], cluster: BenchmarkCluster | None = None
+) -> SharedCost:
+    """Return the cost of a command, with that of the server, and of a cluster."""
     server_before, busy_before = server.cpu_seconds() if server else 0.0, _busy_seconds()
-    cost = act()
+    with cluster.metered() if cluster else nullcontext(ClusterUse()) as use:
+        cost = act()
     busy = _busy_seconds() - busy_before
     server_seconds = server.cpu_seconds() - server_before if server else 0.0
-    others = max(0.0, busy - cost.cpu_seconds - server_seconds) / cost.wall_seconds
-    return SharedCost(cost, server_seconds, others)
+    used = SharedCost(cost, server_seconds, 0.0, use.workers, use.ray)
+    return replace(used, others=max(0.0, busy - used.all_seconds) / cost.wall_seconds)
 
 
 def _busy_seconds() -> float:

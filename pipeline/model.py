@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -373,13 +373,3 @@ def digest(*parts: str | bytes) -> bytes:
         data = part.encode() if isinstance(part, str) else part
         state.update(len(data).to_bytes(4, "big") + data)
     return state.digest()
-
-
-def joined_hashes(messages: Iterable[bytes]) -> bytes:
-    """Return the BLAKE2b hash of each message, 16 bytes each, one after another."""
-    hashes, copy = [], _NOTHING_READ.copy
-    for message in messages:
-        state = copy()
-        state.update(message)
-        hashes.append(state.digest())
-    return b"".join(hashes)

@@ -26,9 +26,8 @@ _MODULES = {
     **dict.fromkeys(("run", "rerun", "resume"), "run"),
     **dict.fromkeys(("runs", "show", "report"), "past_runs.history"),
     "completion": "usage.completion",
-    **{
-        name: name for name in ("check", "init", "ledger", "plan", "prune", "reconcile", "simulate", "totals", "worker")
-    },
+    "worker": "worker.worker",
+    **{name: name for name in ("check", "init", "ledger", "plan", "prune", "reconcile", "simulate", "totals")},
 }
 
 

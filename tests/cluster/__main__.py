@@ -3,16 +3,13 @@
 import argparse
 import random
 import sys
-import tempfile
-import time
+from functools import partial
 from itertools import cycle, islice
-from pathlib import Path
 
-from pipeline.simulator import Simulator
 from tests.cluster.kills import Survivor, play
 from tests.cluster.nodes import two_nodes
 from tests.postgresql.server import running
-from tests.senders.scene import Scene
+from tests.senders.kills import play_alone
 
 
 def main() -> int:
@@ -25,23 +22,12 @@ def main() -> int:
     chance = random.Random(args.seed)
     with running() as server, two_nodes() as nodes:
         for number, survivor in enumerate(islice(cycle(Survivor), args.kills), 1):
-            after, began = chance.randrange(30, args.rows * 2 // 3), time.monotonic()
-            url = server.database()
-            with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
-                scene = Scene(Path(folder), simulator, url, child="tests.cluster.child")
-                try:
-                    found = play(scene, nodes, survivor, after=after, rows=args.rows, within=chance.random() * 0.2)
-                    resent = len(scene.keys()) - len(set(scene.keys()))
-                finally:
-                    scene.close()
+            after, within = chance.randrange(30, args.rows * 2 // 3), chance.random() * 0.2
+            kill = partial(play, nodes=nodes, survivor=survivor, after=after, rows=args.rows, within=within)
+            figures = play_alone(server, kill, "tests.cluster.child")
             nodes.start_second()
-            seconds = time.monotonic() - began
-            sys.stdout.write(
-                f"{number}, its worker {survivor}: after {after} requests, {resent} sent again, {found}, "
-                f"{seconds:.0f} s\n"
-            )
+            sys.stdout.write(f"{number}, its worker {survivor}: after {after} requests, {figures}\n")
             sys.stdout.flush()
-            server.drop(url)
     return 0
 
 

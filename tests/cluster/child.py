@@ -7,25 +7,12 @@ A worker also writes its log to `worker-PID.log` beside its config: its node, wh
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO, cast
 
-from pipeline.assemble.parts.system import System
-from pipeline.cli import run, worker
-from pipeline.cli.main import Command, find_command, main
-from pipeline.clock import Clock
-from tests.senders.child import with_lease
-
-
-def _system(seconds: float, clock: Clock) -> System:
-    return replace(with_lease(seconds, clock), command=("-m", "tests.cluster.child", str(seconds)))
-
-
-def _command_of(name: str, seconds: float) -> Command:
-    commands = {"run": run.run, "rerun": run.rerun, "resume": run.resume, "worker": worker.worker}
-    return partial(commands[name], make_system=partial(_system, seconds)) if name in commands else find_command(name)
+from pipeline.cli.main import main
+from tests.senders.child import command_of
 
 
 class _Both:
@@ -50,12 +37,13 @@ class _Both:
 
 def run_child(seconds: float, words: Sequence[str]) -> int:
     """Run the command; return its exit code."""
+    find = partial(command_of, seconds=seconds, module="tests.cluster.child")
     if words[0] != "worker":
-        return main(words, partial(_command_of, seconds=seconds))
+        return main(words, find)
     folder = Path(words[words.index("--config") + 1]).parent
     with (folder / f"worker-{os.getpid()}.log").open("w", encoding="utf-8") as file:
         sys.stderr = cast("TextIO", _Both(file, sys.stderr))
-        return main(words, partial(_command_of, seconds=seconds))
+        return main(words, find)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.simulator import Simulator
 from tests.cluster.nodes import RayNodes, two_nodes
 from tests.postgresql import fixtures
 from tests.postgresql.server import PostgresServer
-from tests.senders.scene import Scene
+from tests.senders.scene import Scene, scene_on
 
 postgres = fixtures.postgres
 
@@ -24,9 +23,5 @@ def nodes() -> Iterator[RayNodes]:
 @pytest.fixture
 def scene(tmp_path: Path, postgres: PostgresServer) -> Iterator[Scene]:
     """Return a folder with a config, an empty ledger on the server, and the platforms."""
-    url = postgres.database()
-    with Simulator() as simulator:
-        one = Scene(tmp_path, simulator, url, child="tests.cluster.child")
+    with scene_on(postgres, tmp_path, "tests.cluster.child") as one:
         yield one
-        one.close()
-    postgres.drop(url)

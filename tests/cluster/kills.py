@@ -6,13 +6,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tests.acceptance.workspace import order, refund
 from tests.cluster.nodes import SECOND, RayNodes
-from tests.senders.kills import HELD, RATE, SLOW, Lines, check, wait_for_senders
+from tests.senders.kills import HELD, SLOW, Killed, Lines, check, prepare, wait_for_requests, wait_for_senders
 from tests.senders.scene import TIMEOUT_SECONDS, Ended, Scene, wait_until
 
 # The lease of all processes of a run on a cluster: two nodes start on a machine that has more to do.
@@ -28,31 +26,20 @@ class Survivor(StrEnum):
     WAKES_LATE = "wakes after its lease"
 
 
-@dataclass(frozen=True)
-class NodeKilled:
-    """How the run ended. `was_refused`: the worker of the dead node could not write any more."""
-
-    exit_code: int
-    was_refused: bool
-
-
-def play(
-    scene: Scene, nodes: RayNodes, survivor: Survivor, *, after: int, rows: int, within: float = 0.0
-) -> NodeKilled:
+def play(scene: Scene, nodes: RayNodes, survivor: Survivor, *, after: int, rows: int, within: float = 0.0) -> Killed:
     """
     Let two nodes send a run, kill the second one after so many requests, and let the run end.
 
-    `within` are seconds that pass in between. Raises AssertionError for each promise that does not hold.
+    `within` are seconds that pass in between. Raises AssertionError for each promise that does not hold. `was_refused`:
+    the worker of the dead node could not write any more.
     """
-    scene.export("orders.csv", [*(order(n) for n in range(rows)), *(refund(n, n) for n in range(0, rows, 5))])
-    scene.configure({"jobs.orders": {"rate": RATE}, "jobs.tasks": {"rate": RATE}})
+    wanted = prepare(scene, rows)
     run = start_on(scene, nodes, "run", "orders", "--no-progress", "--log-format", "json")
     lines = Lines(run)
     scene.simulator.set_faults([SLOW])
     worker = worker_on(lines, SECOND)
-    actor, log = _parent(worker), scene.folder / f"worker-{worker}.log"
-    wait_until(lambda: run.poll() is not None or len(scene.keys()) >= after)
-    time.sleep(within)
+    actor, log = _parent(worker), log_of(scene, worker)
+    wait_for_requests(scene, run, after, within)
     number = _freeze(scene, worker) if survivor is Survivor.WAKES_LATE else 0
     nodes.kill_raylet(SECOND)
     before = len(log.read_text("utf-8"))
@@ -65,8 +52,8 @@ def play(
     wait_until(lambda: "sender_" in log.read_text("utf-8")[before:])
     ended = end_of(run, lines)
     nodes.kill_workers()
-    check(scene, ended, {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in range(0, rows, 5))})
-    return NodeKilled(ended.exit_code, was_refused="sender_failed" in log.read_text("utf-8")[before:])
+    check(scene, ended, wanted)
+    return Killed(ended.exit_code, was_refused="sender_failed" in log.read_text("utf-8")[before:])
 
 
 def start_on(
@@ -97,6 +84,11 @@ def worker_on(lines: Lines, node: str) -> int:
     records = [json.loads(line) for line in lines.text.splitlines()]
     (pid,) = [record["pid"] for record in records if record["event"] == "worker_begun" and record["node"] == node]
     return int(pid)
+
+
+def log_of(scene: Scene, worker: int) -> Path:
+    """Return the log that a worker writes."""
+    return scene.folder / f"worker-{worker}.log"
 
 
 def _freeze(scene: Scene, worker: int) -> int:

@@ -26,14 +26,15 @@ def main() -> int:
     parser.add_argument("--crashes", type=int, default=20, help="crashes under runs that send orders (20)")
     parser.add_argument("--points-crashes", type=int, default=5, help="crashes under runs at the quota of points (5)")
     parser.add_argument("--host-kills", type=int, default=20, help="kills after which another host resumes (20)")
-    parser.add_argument("--balances", type=int, default=300, help="balances of each of 2 hosts under one quota (300)")
+    parser.add_argument("--quota-runs", type=int, default=1, help="runs of 2 hosts under one quota (1)")
+    parser.add_argument("--balances", type=int, default=300, help="balances of each of these hosts (300)")
     parser.add_argument("--rows", type=int, default=400, help="orders of a run (400)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the crashes (0)")
+    parts = {"crashes": _crash, "hosts": _kill_hosts, "quota": _share_the_quota}
+    parser.add_argument("--only", choices=parts, help="one part only")
     args = parser.parse_args()
-    _crash(args)
-    _kill_hosts(args)
-    with tempfile.TemporaryDirectory() as folder, running() as server:
-        _say(f"hosts with other clocks: {share_the_quota(Path(folder), server, args.balances)}")
+    for part in [args.only] if args.only else parts:
+        parts[part](args)
     return 0
 
 
@@ -57,6 +58,13 @@ def _kill_hosts(args: argparse.Namespace) -> None:
             hosts = [one, other]
             killer = HostKiller(Path(folder), simulator, orders(args.rows), seed=args.seed, server=server, hosts=hosts)
             _say(f"resumed by another host: {killer.play(args.host_kills)}")
+
+
+def _share_the_quota(args: argparse.Namespace) -> None:
+    with running() as server:
+        for _ in range(args.quota_runs):
+            with tempfile.TemporaryDirectory() as folder:
+                _say(f"hosts with other clocks: {share_the_quota(Path(folder), server, args.balances)}")
 
 
 def _say(line: str) -> None:

@@ -3,14 +3,11 @@
 import argparse
 import random
 import sys
-import tempfile
-import time
-from pathlib import Path
+from functools import partial
 
-from pipeline.simulator import Simulator
 from tests.postgresql.server import running
 from tests.senders import kills, slice_kills
-from tests.senders.kills import Death, Killed
+from tests.senders.kills import Death, Killed, play_alone
 from tests.senders.scene import Scene
 
 
@@ -27,18 +24,9 @@ def main() -> int:
     with running() as server:
         for death in [args.only] if args.only else list(Death):
             for number in range(args.kills):
-                url, began = server.database(), time.monotonic()
-                with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
-                    scene = Scene(Path(folder), simulator, url)
-                    try:
-                        found = _play(scene, death, args, chance)
-                        resent = len(scene.keys()) - len(set(scene.keys()))
-                    finally:
-                        scene.close()
-                seconds = time.monotonic() - began
-                sys.stdout.write(f"{death} {number + 1}: {resent} sent again, {found}, {seconds:.0f} s\n")
+                figures = play_alone(server, partial(_play, death=death, args=args, chance=chance))
+                sys.stdout.write(f"{death} {number + 1}: {figures}\n")
                 sys.stdout.flush()
-                server.drop(url)
     return 0
 
 

@@ -5,26 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.simulator import Simulator
 from tests.postgresql import fixtures
 from tests.postgresql.server import PostgresServer
-from tests.senders.scene import Scene
+from tests.senders.scene import Scene, scene_on
 
 postgres = fixtures.postgres
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    """Serve the APIs without faults."""
-    with Simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def scene(tmp_path: Path, simulator: Simulator, postgres: PostgresServer) -> Iterator[Scene]:
+def scene(tmp_path: Path, postgres: PostgresServer) -> Iterator[Scene]:
     """Return a folder with a config, an empty ledger on the server, and the platforms."""
-    url = postgres.database()
-    one = Scene(tmp_path, simulator, url)
-    yield one
-    one.close()
-    postgres.drop(url)
+    with scene_on(postgres, tmp_path) as one:
+        yield one

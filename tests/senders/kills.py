@@ -2,15 +2,19 @@
 
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from pipeline.simulator import FaultKind, InjectedFault, When
 from tests.acceptance.workspace import order, refund
 from tests.kills.promises import nothing_counts_twice
-from tests.senders.scene import LEASE_SECONDS, Ended, Scene, end_of, wait_until
+from tests.postgresql.server import PostgresServer
+from tests.senders.scene import LEASE_SECONDS, Ended, Scene, end_of, scene_on, wait_until
 
 # Requests a second. Answers are slow enough for requests to be under way at any moment.
 RATE = 60
@@ -47,17 +51,15 @@ def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0
 
     Raises AssertionError for each promise that does not hold.
     """
-    scene.export("orders.csv", [*(order(n) for n in range(rows)), *(refund(n, n) for n in range(0, rows, 5))])
+    wanted = prepare(scene, rows)
     scene.simulator.set_faults([HELD])
-    scene.configure({"jobs.orders": {"rate": RATE}, "jobs.tasks": {"rate": RATE}})
     worker = scene.start("worker", "--log-format", "json")
     lines = Lines(worker)
     wait_until(lambda: lines.has("worker_begun"))
     leader = scene.start("run", "orders", "--no-progress")
     wait_for_senders(scene, leader, 2)
     scene.simulator.set_faults([SLOW])
-    wait_until(lambda: leader.poll() is not None or len(scene.keys()) >= after)
-    time.sleep(within)
+    wait_for_requests(scene, leader, after, within)
     woken = False
     if death is Death.LEADER:
         leader.kill()
@@ -75,8 +77,31 @@ def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0
         if woken:
             wait_until(lambda: lines.has("sender_failed") or lines.has("sender_left"))
         drain(worker, lines)
-    check(scene, ended, {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in range(0, rows, 5))})
+    check(scene, ended, wanted)
     return Killed(ended.exit_code, was_refused="held up for longer than its lease" in lines.text)
+
+
+def play_alone(server: PostgresServer, play: Callable[[Scene], Killed], child: str = "tests.senders.child") -> str:
+    """Play a run in a scene of its own; return its figures."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, scene_on(server, Path(folder), child) as scene:
+        found = play(scene)
+        resent = len(scene.keys()) - len(set(scene.keys()))
+    return f"{resent} sent again, {found}, {time.monotonic() - began:.0f} s"
+
+
+def prepare(scene: Scene, rows: int) -> set[str]:
+    """Write so many payments, with a refund of each fifth one, and the rate; return the keys of all rows."""
+    refunds = range(0, rows, 5)
+    scene.export("orders.csv", [*map(order, range(rows)), *(refund(n, n) for n in refunds)])
+    scene.configure({"jobs.orders": {"rate": RATE}, "jobs.tasks": {"rate": RATE}})
+    return {*(f"A{n}" for n in range(rows)), *(f"R{n}" for n in refunds)}
+
+
+def wait_for_requests(scene: Scene, run: subprocess.Popen[str], count: int, seconds: float) -> None:
+    """Wait until so many requests have come, unless the run ends before, and some seconds more."""
+    wait_until(lambda: run.poll() is not None or len(scene.keys()) >= count)
+    time.sleep(seconds)
 
 
 def wait_for_senders(scene: Scene, run: subprocess.Popen[str], count: int) -> None:

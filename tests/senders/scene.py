@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import psycopg
 
 from pipeline.simulator import Simulator, client_config, write_client_keys
 from tests.acceptance.workspace import JOBS, toml
+from tests.postgresql.server import PostgresServer
 
 CHECKOUT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 60.0
@@ -130,6 +132,19 @@ class Scene:
             process.communicate()
         if self.connection is not None:
             self.connection.close()
+
+
+@contextmanager
+def scene_on(server: PostgresServer, folder: Path, child: str = "tests.senders.child") -> Iterator[Scene]:
+    """Make a scene in a folder, with an empty ledger on a server, and platforms without faults."""
+    url = server.database()
+    with Simulator() as simulator:
+        one = Scene(folder, simulator, url, child=child)
+        try:
+            yield one
+        finally:
+            one.close()
+    server.drop(url)
 
 
 def end_of(process: subprocess.Popen[str]) -> Ended:

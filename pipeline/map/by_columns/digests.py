@@ -1,16 +1,19 @@
 """Digests by columns, with the same bytes as `pipeline.model.digest` gives for each row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.model import digest, joined_hashes
+from pipeline.model import digest
 from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.text_columns import Column, column_of, listed, pc
 
 _PREFIX_BYTES = 4
+# Copied for each message, as in `pipeline.model`.
+_NOTHING_READ = blake2b(digest_size=DIGEST.byte_width)
 
 
 def digests_of_parts(parts: Sequence[Column | str], count: int) -> Column:
@@ -20,7 +23,7 @@ def digests_of_parts(parts: Sequence[Column | str], count: int) -> Column:
         return pa.array([digest(*alike)] * count, DIGEST)
     pieces = [piece for part in parts for piece in _with_length(part)]
     messages: Column = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
-    return pa.FixedSizeBinaryArray.from_buffers(DIGEST, count, [None, pa.py_buffer(joined_hashes(listed(messages)))])
+    return pa.FixedSizeBinaryArray.from_buffers(DIGEST, count, [None, pa.py_buffer(_joined_hashes(listed(messages)))])
 
 
 def written(digests: Column) -> Column:
@@ -38,3 +41,13 @@ def _with_length(part: Column | str) -> tuple[Any, ...]:
     lengths = pc.binary_length(part).to_numpy().astype(np.dtype(">u4")).tobytes()
     several = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_PREFIX_BYTES), len(part), [None, pa.py_buffer(lengths)])
     return several.cast(pa.binary()), part.cast(pa.binary())
+
+
+def _joined_hashes(messages: Iterable[bytes]) -> bytes:
+    """Return the hash of each message, one after another."""
+    hashes, copy = [], _NOTHING_READ.copy
+    for message in messages:
+        state = copy()
+        state.update(message)
+        hashes.append(state.digest())
+    return b"".join(hashes)

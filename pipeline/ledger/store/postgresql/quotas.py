@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from typing import TypeVar
 
 from pipeline.clock import Clock
@@ -68,12 +69,14 @@ class ServerQuotaStore:
 
         `step` may be called again if the server went away. Then the quota counts more than was given out.
         """
+        # A name has the merchant's id, and these statements have their values in the text, which a server may log.
+        digest = sha256(name.encode()).hexdigest()
         with self._turn, with_clear_errors(self._name):
             tries_left = _TRIES
             while True:
                 tries_left -= 1
                 try:
-                    return self._change(name, step)
+                    return self._change(digest, step)
                 except ConnectionLost:
                     if not tries_left:
                         raise

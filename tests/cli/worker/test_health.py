@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.health import STALE_SECONDS, WorkerHealth, served
+from pipeline.cli.worker.health import STALE_SECONDS, WorkerHealth, served
 from pipeline.errors import SettingsError
 from tests.moved_clock import MovedClock
 

@@ -12,9 +12,9 @@ from pipeline.assemble.parts.system import MakeSystem, System
 from pipeline.assemble.senders import PartitionWork, WantedRuns, no_server
 from pipeline.assemble.slicing import SliceWork
 from pipeline.assemble.work_loop import work_until_stopped
-from pipeline.cli.health import WorkerHealth, served
 from pipeline.cli.run import ActiveRun, draining_signals
 from pipeline.cli.terminal.logs import log, set_up_logs
+from pipeline.cli.worker.health import WorkerHealth, served
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
 from pipeline.language import t
