@@ -12,6 +12,7 @@ from pipeline.assemble.parts.sender import SingleSender, permits_of, threads_of
 from pipeline.assemble.parts.shared_sender import SharedSender
 from pipeline.assemble.parts.system import System
 from pipeline.assemble.reports.nothing_done import NothingDone, already_finished, nothing_to_send
+from pipeline.assemble.reports.part_writers import ReportProcesses
 from pipeline.assemble.reports.protected_files import ProtectedFiles
 from pipeline.assemble.reports.reporting import RunReport, report_folder
 from pipeline.assemble.reports.totals import row_reader
@@ -168,7 +169,14 @@ class Runner:
                 ),
                 sender=self._sender(ledger, job, control, processes),
                 control=control,
-                report=RunReport(self.ledger, folder, options.outcome_format, row_reader(self.config), job),
+                report=RunReport(
+                    self.ledger,
+                    folder,
+                    options.outcome_format,
+                    row_reader(self.config),
+                    job,
+                    processes=ReportProcesses.of(processes),
+                ),
                 clock=clock,
                 events=self.events,
                 max_failures=limits.max_failures,
