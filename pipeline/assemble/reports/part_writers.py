@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, NamedTuple, Protocol, Self
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import orjson
 
@@ -24,20 +24,27 @@ from pipeline.clock import Clock, SystemClock
 from pipeline.engines.garbage import collect_rarely
 from pipeline.engines.processes import ProcessGroup
 from pipeline.errors import LedgerError, SettingsError
+from pipeline.ledger.database import clear_errors_of, open_to_read
+from pipeline.ledger.history import runs
+from pipeline.ledger.history.inputs import inputs_of
+from pipeline.ledger.history.origins import mark_of
+from pipeline.ledger.history.outcomes import outcome_pages
 from pipeline.ledger.history.skipped_rows import LAST_ROW
-from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord
-from pipeline.ledger.store.lease import this_process
 from pipeline.ledger.store.port import Server
 from pipeline.report import OutcomeFormat, ReportPart, temporary_folder, write_part
 from pipeline.tables.outcome_page import OutcomePage
 
+# A process that writes parts needs no more of a ledger than its outcomes, and starts sooner without.
+if TYPE_CHECKING:
+    from pipeline.ledger.ledger import Ledger
+
 # The answer of a process that has written a part.
 _DONE = b"\n"
 # Rows of a part.
-_PART_ROWS = 65_536
+_PART_ROWS = 32_768
 # With fewer rows for each process, its start would take longer than it saves.
-_LEAST_ROWS = 250_000
+_LEAST_ROWS = 125_000
 # Pause between two calls of `tick`. Seconds.
 _LOOK_SECONDS = 0.2
 # How long a process may work on one part. Seconds.
@@ -88,7 +95,7 @@ class SharedOutcomes:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: "Ledger",
         run: RunRecord,
         ranges: Sequence[RowRange],
         *,
@@ -195,7 +202,7 @@ class ReportProcesses:
     @contextmanager
     def outcomes(
         self,
-        ledger: Ledger,
+        ledger: "Ledger",
         run: RunRecord,
         folder: Path,
         outcome_format: OutcomeFormat | None,
@@ -233,7 +240,7 @@ def ranges_of(rows: int, part_rows: int) -> list[RowRange]:
     return [RowRange(first, min(first + part_rows - 1, rows)) for first in range(1, rows + 1, part_rows)]
 
 
-def _pages(ledger: Ledger, run: RunRecord, each: RowRange, tick: Callable[[], None]) -> Iterator[OutcomePage]:
+def _pages(ledger: "Ledger", run: RunRecord, each: RowRange, tick: Callable[[], None]) -> Iterator[OutcomePage]:
     for page in ledger.outcome_pages(run, *each):
         tick()
         yield page
@@ -253,7 +260,7 @@ def _ask(tasks: IO[bytes], answers: IO[bytes], each: RowRange) -> bool:
 
 
 def write_parts(
-    ledger: Ledger,
+    place: Path | Server,
     folder: Path,
     run_id: str,
     outcome_format: OutcomeFormat | None,
@@ -261,23 +268,28 @@ def write_parts(
     tasks: IO[bytes],
     answers: IO[bytes],
 ) -> None:
-    """Write parts of a run's report into a folder, until there are no more tasks. Raises OSError and LedgerError."""
-    run = ledger.find(run_id)
-    columns = {source.file_no: source.columns for source in ledger.inputs(run)}
-    for line in tasks:
-        each = RowRange(*orjson.loads(line))
-        write_part(
-            _part(folder, each),
-            outcome_format=outcome_format,
-            run_id=run.run_id,
-            job=run.job,
-            outcomes=ledger.outcome_pages(run, *each),
-            columns=columns,
-            mark=ledger.marks(run),
-            rows_before=each.first - 1,
-        )
-        answers.write(_DONE)
-        answers.flush()
+    """
+    Write parts of a run's report into a folder, until there are no more tasks.
+
+    Raises OSError, and as `open_to_read`.
+    """
+    with closing(open_to_read(place, SystemClock())) as connection, clear_errors_of(place):
+        run = runs.find(connection, run_id)
+        columns = {source.file_no: source.columns for source in inputs_of(connection, run)}
+        for line in tasks:
+            each = RowRange(*orjson.loads(line))
+            write_part(
+                _part(folder, each),
+                outcome_format=outcome_format,
+                run_id=run.run_id,
+                job=run.job,
+                outcomes=outcome_pages(connection, run, *each),
+                columns=columns,
+                mark=partial(mark_of, connection, run),
+                rows_before=each.first - 1,
+            )
+            answers.write(_DONE)
+            answers.flush()
 
 
 def main(ledger: str, folder: str, run_id: str, outcome_format: str) -> None:
@@ -286,9 +298,7 @@ def main(ledger: str, folder: str, run_id: str, outcome_format: str) -> None:
     place = Server(ledger, Path(folder)) if "://" in ledger else Path(ledger)
     wanted = OutcomeFormat(outcome_format) if outcome_format else None
     collect_rarely()
-    with closing(Ledger(place, SystemClock(), this_process(), only_reads=True)) as opened:
-        pipes = {"tasks": sys.stdin.buffer, "answers": sys.stdout.buffer}
-        write_parts(opened, Path(folder), run_id, wanted, **pipes)
+    write_parts(place, Path(folder), run_id, wanted, tasks=sys.stdin.buffer, answers=sys.stdout.buffer)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,14 +17,12 @@ import pytest
 
 from pipeline.assemble.reports.part_writers import ReportProcesses, ranges_of, write_parts
 from pipeline.assemble.reports.reporting import RunReport
-from pipeline.clock import SystemClock
 from pipeline.engines.processes import ProcessGroup
 from pipeline.errors import LedgerError, PipelineError
 from pipeline.ledger.history.skipped_rows import LINES_OF_CHUNK
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import InputRecord, RunRecord, RunState
 from pipeline.ledger.staging.staged_chunk import RowDecision
-from pipeline.ledger.store.lease import this_process
 from pipeline.ledger.store.port import Server
 from pipeline.map import retarget
 from pipeline.model import Status
@@ -50,8 +48,7 @@ class Threads(ProcessGroup):
         self, place: Path | Server, folder: Path, run_id: str, outcome_format: OutcomeFormat | None, count: int
     ) -> None:
         super().__init__([], count, patience=0)
-        self._ledger = partial(Ledger, place, SystemClock(), this_process(), only_reads=True)
-        self._write = partial(write_parts, folder=folder, run_id=run_id, outcome_format=outcome_format)
+        self._write = partial(write_parts, place, folder, run_id, outcome_format)
         self._threads: list[threading.Thread] = []
         self._pipes: list[tuple[IO[bytes], IO[bytes]]] = []
 
@@ -65,8 +62,8 @@ class Threads(ProcessGroup):
         return self
 
     def _serve(self, tasks: IO[bytes], answers: IO[bytes]) -> None:
-        with tasks, answers, closing(self._ledger()) as ledger:
-            self._write(ledger, tasks=tasks, answers=answers)
+        with tasks, answers:
+            self._write(tasks=tasks, answers=answers)
 
     def pipes(self) -> list[tuple[IO[bytes], IO[bytes]]]:
         return self._pipes
