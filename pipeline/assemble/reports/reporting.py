@@ -54,7 +54,11 @@ class RunReport:
         return self.folder
 
     def write(self, run: RunRecord, tick: Callable[[], None] = lambda: None) -> ReportFiles:
-        """Write the report from the ledger; keep files that a run has read. Calls `tick` between pages."""
+        """
+        Write the report from the ledger; keep files that a run has read. Calls `tick` between pages.
+
+        Raises SettingsError, and writes nothing, if the run is pruned meanwhile.
+        """
         named = self.named or self.folder
         make_folder(self.folder)
         with self.processes.outcomes(self.ledger, run, self.folder, self.outcome_format, tick) as outcomes:
@@ -65,11 +69,16 @@ class RunReport:
                 job=run.job,
                 outcomes=outcomes,
                 columns={source.file_no: source.columns for source in self.ledger.inputs(run)},
-                summarise=lambda tally: summarise(self.ledger, run, named, tally, tick, read_row=self.read_row),
+                summarise=lambda tally: self._summarise(run, named, tally, tick),
                 mark=self.ledger.marks(run),
                 context=page_context(self.ledger, run, self.job),
                 kept=inputs_among(self.ledger, (self.folder / name for name in report_names(self.outcome_format))),
             )
+
+    def _summarise(self, run: RunRecord, named: Path, tally: Tally, tick: Callable[[], None]) -> Summary:
+        # Prune deletes the run before its rows: while it is found, all rows that were read before were there.
+        self.ledger.find(run.run_id)
+        return summarise(self.ledger, run, named, tally, tick, read_row=self.read_row)
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:

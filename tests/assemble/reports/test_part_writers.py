@@ -2,6 +2,8 @@
 
 import os
 import resource
+import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +31,7 @@ from pipeline.model import Status
 from pipeline.report import OutcomeFormat
 from tests.assemble.nights import FIRST, SECOND, Scene, exports
 from tests.ledger_runs import conftest as ledgers
-from tests.ledger_runs.job_runs import LOST, NOT_CONNECTED, REFUSED, JobRuns, NewJobRuns, Opens, conclude
+from tests.ledger_runs.job_runs import LOST, NOT_CONNECTED, REFUSED, JobRuns, NewJobRuns, Opens, conclude, in_a_file
 from tests.ledger_runs.staged_rows import StagedRow, invalid, mapped_of, order
 from tests.postgresql import fixtures
 from tests.postgresql.server import PostgresServer
@@ -316,3 +318,43 @@ def test_an_interrupt_ends_the_processes(every_status: RunRecord, opens: Opens, 
 
     assert contents(tmp_path) == {}
     assert [process.poll() is not None for process in groups[0]._processes] == [True]
+
+
+# Writes a report with another process, and is killed once that has written a part.
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.assemble.reports.part_writers import ReportProcesses
+from pipeline.assemble.reports.reporting import RunReport
+from pipeline.clock import SystemClock
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.lease import this_process
+from pipeline.report import OutcomeFormat
+
+def tick():
+    while not list(folder.glob(".parts.*/*.tally")):
+        clock.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+folder, clock = Path(sys.argv[2]), SystemClock()
+ledger = Ledger(Path(sys.argv[1]), clock, this_process(), only_reads=True)
+processes = ReportProcesses(2, least_rows=1, part_rows=1)
+RunReport(ledger, folder, OutcomeFormat.CSV, processes=processes).write(ledger.find("last"), tick)
+"""
+
+
+@in_a_file
+def test_the_next_report_removes_what_a_killed_one_left(every_status: RunRecord, opens: Opens, tmp_path: Path) -> None:
+    """Parts of a killed process stay hidden until then, and its report is not seen."""
+    ledger = opens()
+    assert isinstance(ledger.place, Path)
+    folder = tmp_path / "report"
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(ledger.place), str(folder)], check=False)
+    left = list(folder.iterdir())
+
+    found = written(ledger, every_status, folder, ReportProcesses())
+
+    assert killed.returncode == -signal.SIGKILL
+    assert {path.name[:7] for path in left} >= {".parts."}
+    assert all(path.name.startswith(".") for path in left)
+    assert sorted(found) == ["outcome.csv", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"]
