@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline.assemble.parts.ledgers import reports_folder
 from pipeline.assemble.reports.page_context import page_context
-from pipeline.assemble.reports.part_writers import ReportProcesses
 from pipeline.assemble.reports.protected_files import inputs_among
+from pipeline.assemble.reports.shared_outcomes import ReportProcesses
 from pipeline.assemble.reports.totals import no_agreement
 from pipeline.ledger.history.totals import ReadRow
 from pipeline.ledger.ledger import Ledger

@@ -184,9 +184,9 @@ def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
 
 def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file if --output is a file."""
-    from pipeline.assemble.reports.part_writers import ReportProcesses  # noqa: PLC0415
     from pipeline.assemble.reports.protected_files import ProtectedFiles, folder_beside  # noqa: PLC0415
     from pipeline.assemble.reports.reporting import RunReport, report_folder  # noqa: PLC0415
+    from pipeline.assemble.reports.shared_outcomes import ReportProcesses  # noqa: PLC0415
     from pipeline.assemble.reports.totals import row_reader  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 

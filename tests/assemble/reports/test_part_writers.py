@@ -11,14 +11,15 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 from zipfile import ZipFile
 
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.assemble.reports.part_writers import ReportProcesses, ranges_of, write_parts
+from pipeline.assemble.reports.part_writers import write_parts
 from pipeline.assemble.reports.reporting import RunReport
+from pipeline.assemble.reports.shared_outcomes import ReportProcesses, ranges_of
 from pipeline.engines.processes import ProcessGroup
 from pipeline.errors import LedgerError, PipelineError
 from pipeline.ledger.history.skipped_rows import LINES_OF_CHUNK
@@ -208,6 +209,22 @@ def test_nights_are_reported_alike(server: bool, postgres: PostgresServer, tmp_p
     assert len(runs) == 9
 
 
+def test_a_run_of_several_processes_has_its_report_written_by_them(tmp_path: Path) -> None:
+    """A run passes the number of its processes on."""
+    scene, started = Scene(tmp_path / "scene", "sqlite:///state/backfill.db"), list[int]()
+
+    def start(*words: Any) -> ProcessGroup:
+        started.append(words[-1])
+        return Threads(*words)
+
+    inputs = exports(tmp_path, 1, FIRST)["orders"]
+    rows = scene.run("orders", inputs, sends=True, report_processes=lambda wanted: SMALL(wanted + 1, start))
+
+    assert started == [2]
+    with scene.ledger() as ledger:
+        assert len(rows) == ledger.rows(ledger.find("last"))
+
+
 @pytest.mark.parametrize("count", [2, 40])
 def test_a_run_without_rows_and_more_processes_than_parts(
     new_job: NewJobRuns, opens: Opens, tmp_path: Path, count: int
@@ -324,7 +341,7 @@ def test_an_interrupt_ends_the_processes(every_status: RunRecord, opens: Opens, 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.assemble.reports.part_writers import ReportProcesses
+from pipeline.assemble.reports.shared_outcomes import ReportProcesses
 from pipeline.assemble.reports.reporting import RunReport
 from pipeline.clock import SystemClock
 from pipeline.ledger.ledger import Ledger
