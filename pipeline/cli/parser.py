@@ -338,7 +338,7 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
         "--processes",
         type=_processes,
         metavar="N",
-        help=t("processes that send, this one included; 1 with a SQLite ledger"),
+        help=t("processes that read, send and write the report, this one included; 1 with a SQLite ledger"),
     )
     parser.add_argument(
         "--engine",
