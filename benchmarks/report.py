@@ -21,7 +21,7 @@ included; {times} measurements. Aim: 5 million rows in 60 s, constant memory."""
 _SPREAD = """\
 `backfill report RUN --processes N` of {rows:,} delivered rows, with a ledger in a file; {times} measurements. With a
 core for each process it takes about the CPU time of the process that has most of it. Aim: 2 processes at least 1.7
-times as fast as one by that time."""
+times as fast as one by that time. Where other programs keep the cores busy, seconds say little."""
 _LIMIT = "limit: pyarrow copies the CSV"
 
 
