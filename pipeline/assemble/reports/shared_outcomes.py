@@ -117,8 +117,12 @@ class SharedOutcomes:
         """Have a process write one part after another, until none is free or it ends."""
         with answers:
             while (each := self._next(self._free.pop)) is not None:
-                is_written = _ask(tasks, answers, each)
-                self._news.put((each, is_written))
+                is_written = False
+                try:
+                    is_written = _ask(tasks, answers, each)
+                finally:
+                    # The driver waits for this, whatever happens here.
+                    self._news.put((each, is_written))
                 if not is_written:
                     return
 
