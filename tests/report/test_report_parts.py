@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import ZipFile
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +18,7 @@ from pipeline.report import OutcomeFormat, ReportFiles, ReportPart, Tally, write
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 from tests.report.conftest import RUN_ID, make_outcome, make_summary
 from tests.report.outcome_pages import in_pages, page_of
+from tests.report.report_files import report_files
 
 EVERY_FORMAT = pytest.mark.parametrize("outcome_format", [None, *OutcomeFormat])
 COLUMNS = {0: ("order_id", "amount", "amount"), 1: ("amount", "order_id")}
@@ -136,18 +136,6 @@ def report_of(
     )
 
 
-def contents(folder: Path) -> dict[str, object]:
-    """Return the files of a report: bytes, the table of a Parquet file, the members of a workbook."""
-    found: dict[str, object] = {}
-    for path in folder.iterdir():
-        if path.suffix == ".xlsx":
-            with ZipFile(path) as archive:
-                found[path.name] = {name: archive.read(name) for name in archive.namelist()}
-        else:
-            found[path.name] = pq.read_table(path) if path.suffix == ".parquet" else path.read_bytes()
-    return found
-
-
 @EVERY_FORMAT
 @settings(deadline=None, max_examples=15)
 @given(
@@ -165,7 +153,7 @@ def test_pages_and_parts_make_the_files_of_one_pass(
         several = report_of(folder / "several", cut(rows, ends), outcome_format, written)
 
         assert replace(several, folder=one.folder, outcome=one.outcome) == one
-        assert contents(folder / "several") == contents(folder / "one")
+        assert report_files(folder / "several") == report_files(folder / "one")
         assert sorted(path.name for path in folder.iterdir()) == ["one", "several"]
 
 

@@ -1,20 +1,16 @@
 """A report of which several processes write parts is that of one process, whatever happens to the others."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Self
-from zipfile import ZipFile
 
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.assemble.reports.part_writers import write_parts
@@ -36,6 +32,7 @@ from tests.ledger_runs.job_runs import LOST, NOT_CONNECTED, REFUSED, JobRuns, Ne
 from tests.ledger_runs.staged_rows import StagedRow, invalid, mapped_of, order
 from tests.postgresql import fixtures
 from tests.postgresql.server import PostgresServer
+from tests.report.report_files import file_size_limit, report_files
 
 postgres, new_ledger = fixtures.postgres, ledgers.new_ledger
 clock, opens, new_job = ledgers.clock, ledgers.opens, ledgers.new_job
@@ -78,18 +75,6 @@ class Threads(ProcessGroup):
             thread.join()
 
 
-def contents(folder: Path) -> dict[str, object]:
-    """Return the files of a report: bytes, the table of a Parquet file, the cells of a workbook."""
-    found: dict[str, object] = {}
-    for path in folder.iterdir():
-        if path.suffix == ".xlsx":
-            with ZipFile(path) as archive:
-                found[path.name] = {name: archive.read(name) for name in archive.namelist()}
-        else:
-            found[path.name] = pq.read_table(path) if path.suffix == ".parquet" else path.read_bytes()
-    return found
-
-
 def written(
     ledger: Ledger,
     run: RunRecord,
@@ -100,7 +85,7 @@ def written(
     """Return the files of a report that these processes write."""
     report = RunReport(ledger, folder, form, named=Path("reports"), processes=processes)
     report.write(run)
-    return contents(folder)
+    return report_files(folder)
 
 
 def run_of_every_status(orders: JobRuns) -> RunRecord:
@@ -279,17 +264,6 @@ def test_what_a_process_leaves_is_written_here(
     assert written(ledger, every_status, tmp_path / "several", SMALL(3, start, patience=0.0)) == one
 
 
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Limit the files of this process, and of those that it starts: further writes fail as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_is_reported_as_by_one_process(new_job: NewJobRuns, opens: Opens, tmp_path: Path) -> None:
     """The error names the folder, and nothing is left in it."""
     record = new_job().run(*(order(f"{n}") for n in range(400)))
@@ -311,7 +285,7 @@ def test_a_part_that_can_not_be_read_shows_the_error(every_status: RunRecord, op
 
     with pytest.raises(LedgerError, match="is damaged; restore"):
         written(ledger, every_status, tmp_path, SMALL(2))
-    assert contents(tmp_path) == {}
+    assert report_files(tmp_path) == {}
 
 
 def test_an_interrupt_ends_the_processes(every_status: RunRecord, opens: Opens, tmp_path: Path) -> None:
@@ -333,7 +307,7 @@ def test_an_interrupt_ends_the_processes(every_status: RunRecord, opens: Opens, 
     with pytest.raises(KeyboardInterrupt):
         report.write(every_status, tick)
 
-    assert contents(tmp_path) == {}
+    assert report_files(tmp_path) == {}
     assert [process.poll() is not None for process in groups[0]._processes] == [True]
 
 
