@@ -31,7 +31,7 @@ _PARTS: Mapping[str, _Part] = {
     ),
     "plan": _Part(lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)], ("rows", "runs")),
     "repeat": _Part(lambda here, args: repeat.measure(here, sizes=args.known, runs=args.runs), ("known", "runs")),
-    "report": _Part(lambda here, args: [_report(here, repeat.reported(args.known), args.runs)], ("known", "runs")),
+    "report": _Part(lambda here, args: _report(here, repeat.reported(args.known), args.runs), ("known", "runs")),
     "totals": _Part(lambda here, args: [_totals(here, repeat.reported(args.known), args.runs)], ("known", "runs")),
     "growth": _Part(lambda here, args: [growth.measure(here, rows=args.rows)], ("rows",)),
     "ledger": _Part(lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)], ("sent", "runs")),
@@ -80,8 +80,9 @@ def main() -> int:
     return 0
 
 
-def _report(here: Scene, rows: int, runs: int) -> Table:
-    return report.measure(here, rows=rows, runs=repeat.times(rows, runs))
+def _report(here: Scene, rows: int, runs: int) -> list[Table]:
+    several = repeat.times(rows, runs)
+    return [make(here, rows=rows, runs=several) for make in (report.measure, report.by_processes)]
 
 
 def _totals(here: Scene, rows: int, runs: int) -> Table:

@@ -14,6 +14,7 @@ from pipeline.assemble.parts.system import System
 from pipeline.assemble.reports.nothing_done import NothingDone, already_finished, nothing_to_send
 from pipeline.assemble.reports.protected_files import ProtectedFiles
 from pipeline.assemble.reports.reporting import RunReport, report_folder
+from pipeline.assemble.reports.shared_outcomes import ReportProcesses
 from pipeline.assemble.reports.totals import row_reader
 from pipeline.assemble.saved_plans import check_settings, inputs_of_plan, options_of
 from pipeline.assemble.slicing import LocalWorkers, slice_driver
@@ -51,7 +52,8 @@ class Runner:
 
     Each method may raise SettingsError, SourceError or LedgerError before the first request, and RunHeld if another run
     of the job is active. Inputs are read in chunks of `chunk_rows` rows. Where several processes stage the inputs,
-    `workers_of` returns those of this machine, and `cut_sizes` says how large slices are.
+    `workers_of` returns those of this machine, and `cut_sizes` says how large slices are. `report_processes` returns
+    the processes that write the report, where a run has so many.
     """
 
     config: Config
@@ -61,6 +63,7 @@ class Runner:
     chunk_rows: int = CHUNK_ROWS
     workers_of: Callable[[Config, int], SliceWorkers] = LocalWorkers
     cut_sizes: CutSizes = DEFAULT_CUT_SIZES
+    report_processes: Callable[[int], ReportProcesses] = ReportProcesses.of
 
     def run(self, name: str, inputs: Sequence[str], options: RunOptions) -> ReportFiles:
         """Run a job over its inputs, or over the given ones."""
@@ -168,7 +171,14 @@ class Runner:
                 ),
                 sender=self._sender(ledger, job, control, processes),
                 control=control,
-                report=RunReport(self.ledger, folder, options.outcome_format, row_reader(self.config), job),
+                report=RunReport(
+                    self.ledger,
+                    folder,
+                    options.outcome_format,
+                    row_reader(self.config),
+                    job,
+                    processes=self.report_processes(processes),
+                ),
                 clock=clock,
                 events=self.events,
                 max_failures=limits.max_failures,

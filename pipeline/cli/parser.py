@@ -155,6 +155,10 @@ def _add_history(commands: "_Commands[GuidingParser]") -> None:
         help=t("format of the outcomes; default: suffix of PATH, or csv"),
     )
     report.add_argument("--output", type=Path, metavar="PATH", help=t("write this file or folder instead"))
+    report.add_argument(
+        "--processes", type=_processes, metavar="N",
+        help=t("processes of this host that write it (default: the job's `processes`)"),
+    )  # fmt: skip
     for command in (runs, show, report):
         _add_config(command)
         _add_log_format(command)
@@ -334,7 +338,7 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
         "--processes",
         type=_processes,
         metavar="N",
-        help=t("processes that send, this one included; 1 with a SQLite ledger"),
+        help=t("processes that read, send and write the report, this one included; 1 with a SQLite ledger"),
     )
     parser.add_argument(
         "--engine",

@@ -37,12 +37,16 @@ class ProcessGroup:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
-        for _ in range(self._count):
-            self._processes.append(
-                subprocess.Popen(  # noqa: S603 - words of ours, without a shell
-                    self._command, stdin=subprocess.PIPE, stdout=self._stdout, process_group=0, env=self._environ
+        try:
+            for _ in range(self._count):
+                self._processes.append(
+                    subprocess.Popen(  # noqa: S603 - words of ours, without a shell
+                        self._command, stdin=subprocess.PIPE, stdout=self._stdout, process_group=0, env=self._environ
+                    )
                 )
-            )
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def pipes(self) -> list[tuple[IO[bytes], IO[bytes]]]:

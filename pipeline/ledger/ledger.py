@@ -16,6 +16,7 @@ from pipeline.ledger.delivering.sender_ledger import SenderLedger, join, runs_to
 from pipeline.ledger.delivering.sending import Share
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, run_counts, runs, totals
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
+from pipeline.ledger.history.skipped_rows import LAST_ROW
 from pipeline.ledger.history.totals import ReadRow, Wanted
 from pipeline.ledger.records import InputRecord, NewRun, RunEnding, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger, chosen_rows
@@ -37,7 +38,6 @@ from pipeline.ledger.store.space import Space
 from pipeline.model import Api, Status
 from pipeline.tables.agreement_totals import OpenAgreements, StatusTotals
 from pipeline.tables.outcome_page import Outcome, OutcomePage
-from pipeline.tables.row_mark import RowMark
 
 if TYPE_CHECKING:
     from pipeline.ledger.slices.slice_ledger import SliceLedger
@@ -175,11 +175,7 @@ class Ledger:
         A mark names the first origin of the row: see `RowMark`.
         """
 
-        def mark(row_no: int, outcome: Outcome) -> str:
-            own = str(RowMark(run.run_id, outcome.file_no, outcome.source_row))
-            return self._file.read(lambda c: origins.first_mark(c, run, row_no)) or own
-
-        return mark
+        return lambda row_no, outcome: self._file.read(lambda c: origins.mark_of(c, run, row_no, outcome))
 
     def input_locations(self) -> list[str]:
         """Return the locations of the inputs of all runs."""
@@ -197,10 +193,10 @@ class Ledger:
         with self._file.clear_errors():
             yield from outcomes.outcomes(self._file.reader, run)
 
-    def outcome_pages(self, run: RunRecord) -> Iterator[OutcomePage]:
-        """Yield the outcomes of all rows in pages, in source order. No page is empty."""
+    def outcome_pages(self, run: RunRecord, first: int = 0, last: int = LAST_ROW) -> Iterator[OutcomePage]:
+        """Yield the outcomes of the rows from `first` to `last` in pages, in source order. No page is empty."""
         with self._file.clear_errors():
-            yield from outcomes.outcome_pages(self._file.reader, run)
+            yield from outcomes.outcome_pages(self._file.reader, run, first, last)
 
     def totals(self, wanted: Wanted, read_row: ReadRow) -> Iterator[StatusTotals]:
         """Yield the totals of agreements, sorted by account and agreement; see `history.totals`."""

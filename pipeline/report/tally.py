@@ -4,10 +4,13 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby
+from typing import Any
+
+import orjson
 
 from pipeline.model import Status
 from pipeline.report.timeline import Timeline
-from pipeline.tables.fault_groups import FaultExample, FaultGroups, FaultKind, GroupedFaults
+from pipeline.tables.fault_groups import MOST_KINDS, FaultExample, FaultGroups, FaultKind, GroupedFaults
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 
 LISTED_ROWS = 50
@@ -17,14 +20,18 @@ _LISTED = (Status.UNKNOWN, Status.REJECTED, Status.INVALID, Status.BLOCKED, Stat
 
 
 class Tally:
-    """Counts of a run's outcomes, faults in groups, times, and the first LISTED_ROWS rows of each open status."""
+    """
+    Counts of a run's outcomes, faults in groups, times, and the first LISTED_ROWS rows of each open status.
 
-    def __init__(self) -> None:
+    Faults of more than `most_kinds` kinds are only counted.
+    """
+
+    def __init__(self, most_kinds: float = MOST_KINDS) -> None:
         self.rows = 0
         self.attempts = 0
         self.new_keys_wanted = 0
         self.counts = dict.fromkeys(Status, 0)
-        self._faults = FaultGroups()
+        self._faults = FaultGroups(most_kinds)
         self._codes: Counter[tuple[Status, str]] = Counter()
         self.timeline = Timeline()
         self._listed: dict[Status, list[Outcome]] = {status: [] for status in _LISTED}
@@ -42,6 +49,39 @@ class Tally:
         if any(outcomes.wants_new_key):
             wanting = zip(outcomes.status, outcomes.wants_new_key, strict=True)
             self.new_keys_wanted += sum(wants and status is Status.REJECTED for status, wants in wanting)
+
+    def as_json(self) -> bytes:
+        """Return all counts as JSON."""
+        plain: dict[str, Any] = {
+            "numbers": [self.rows, self.attempts, self.new_keys_wanted],
+            "counts": {status.value: count for status, count in self.counts.items()},
+            "codes": [[*key, rows] for key, rows in self._codes.items()],
+            "faults": self._faults.plain(),
+            "timeline": self.timeline.plain(),
+            "listed": {status.value: listed for status, listed in self._listed.items()},
+        }
+        return orjson.dumps(plain)
+
+    def add_json(self, text: bytes) -> None:
+        """
+        Add the counts of the rows that follow, from their JSON.
+
+        The sum is that of one pass over all rows, if the other tally has kept all kinds of faults.
+        """
+        plain = orjson.loads(text)
+        rows, attempts, new_keys_wanted = plain["numbers"]
+        self.rows += rows
+        self.attempts += attempts
+        self.new_keys_wanted += new_keys_wanted
+        for status, count in plain["counts"].items():
+            self.counts[Status(status)] += count
+        self._codes.update({(Status(status), code): count for status, code, count in plain["codes"]})
+        self._faults.add_plain(plain["faults"])
+        self.timeline.add_plain(plain["timeline"])
+        for status, several in plain["listed"].items():
+            listed = self._listed[Status(status)]
+            for each in several[: LISTED_ROWS - len(listed)]:
+                listed.append(Outcome(**{**each, "status": Status(status)}))
 
     def _count(self, kind: FaultKind, outcomes: OutcomePage, entries: range) -> None:
         """Count neighbouring rows of one kind."""

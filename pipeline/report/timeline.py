@@ -1,10 +1,11 @@
 """What the outcomes say about time: rows and requests over time, and latencies. Memory is bounded."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import accumulate
+from typing import Any
 
 from pipeline.tables.outcome_page import OutcomePage
 
@@ -42,6 +43,19 @@ class TimeBins:
             self._widen()
         for (name, second), count in counts.items():
             self._counts[name, second // self.width] += count
+
+    def plain(self) -> list[Any]:
+        """Return the counts for JSON: the width, then name, start and count of each bin."""
+        counts = [[name, at * self.width, count] for (name, at), count in self._counts.items()]
+        return [self.width, counts]
+
+    def add_plain(self, plain: Sequence[Any]) -> None:
+        """Add the counts of other bins, from their JSON."""
+        width, counts = plain
+        # A second counts like the start of its bin, as each width is a multiple of those before.
+        while self.width < width:
+            self._widen()
+        self.add({(name, start): count for name, start, count in counts})
 
     def _widen(self) -> None:
         wider = next((width for width in _WIDTHS if width > self.width), 2 * self.width)
@@ -89,6 +103,20 @@ class Timeline:
         self.finished.add({(text[_TO_SECOND:], _second(text[:_TO_SECOND])): count for text, count in finished.items()})
         self._latencies.update([latency for latency in outcomes.latency_ms if latency is not None])
         self.requests.add(_requests(outcomes))
+
+    def plain(self) -> dict[str, Any]:
+        """Return the counts for JSON."""
+        return {
+            "finished": self.finished.plain(),
+            "requests": self.requests.plain(),
+            "latencies": list(self._latencies.items()),
+        }
+
+    def add_plain(self, plain: Mapping[str, Any]) -> None:
+        """Add the counts of other rows, from their JSON."""
+        self.finished.add_plain(plain["finished"])
+        self.requests.add_plain(plain["requests"])
+        self._latencies.update(dict(plain["latencies"]))
 
     def latency(self, percent: int) -> int | None:
         """Return the latency in milliseconds that this percentage of rows does not exceed; None without rows."""

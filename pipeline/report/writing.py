@@ -1,4 +1,4 @@
-"""The report of a run, written in one pass over its outcomes."""
+"""The report of a run, written in one pass over its outcomes; other processes may have written parts of it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -6,15 +6,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import orjson
+
 from pipeline.errors import PipelineError
 from pipeline.language import t
 from pipeline.report.advice import Step, next_steps
 from pipeline.report.files.folder import PendingFiles, make_folder
 from pipeline.report.files.outcome_file import NoFile, OutcomeFile, outcome_file
 from pipeline.report.files.record import OutcomeFormat, columns_of
-from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME, RowNote, RowsToFix, header_of, left_out_note
+from pipeline.report.files.rows_to_fix import (
+    CSV_NAME,
+    WORKBOOK_NAME,
+    RowNote,
+    RowsToFix,
+    RowsToFixFiles,
+    header_of,
+    left_out_note,
+)
 from pipeline.report.files.workbook import TextWorkbook
 from pipeline.report.page import PageContext, render_page
+from pipeline.report.parts import ReportPart
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
 from pipeline.tables.outcome_page import OutcomePage
@@ -49,7 +60,7 @@ def write_report(
     outcome_format: OutcomeFormat | None,
     run_id: str,
     job: str,
-    outcomes: Iterable[OutcomePage],
+    outcomes: Iterable[OutcomePage | ReportPart],
     columns: Mapping[int, tuple[str, ...]],
     summarise: Callable[[Tally], Summary],
     mark: RowNote,
@@ -59,7 +70,7 @@ def write_report(
     """
     Write the files of a run's report into a folder; make the folder if it is missing.
 
-    - `outcomes`: read once, in source order, page by page
+    - `outcomes`: read once, in source order, by pages and parts
     - `columns`: the columns of each input, by the input's number
     - `summarise`: makes the summary from the counts
     - `mark`: makes the row mark of a row to fix
@@ -74,12 +85,17 @@ def write_report(
     make_folder(folder)
     outcome_name, tally = outcome_format and f"outcome.{outcome_format}", Tally()
     with _clear_errors(folder, run_id), PendingFiles(folder, kept) as pending, _workbook(pending, columns) as workbook:
-        rows_to_fix = RowsToFix(pending.begin(CSV_NAME, private=True), workbook, columns, mark)
+        rows_to_fix = RowsToFix(columns, mark)
+        fix_files = RowsToFixFiles(pending.begin(CSV_NAME, private=True), workbook, columns)
         with _outcome_file(pending, outcome_format) as file:
-            for page in outcomes:
-                file.add(columns_of(run_id, job, page))
-                rows_to_fix.add(page)
-                tally.add(page)
+            for each in outcomes:
+                if isinstance(each, ReportPart):
+                    _append(each, file, fix_files, rows_to_fix, tally)
+                    continue
+                file.add(columns_of(run_id, job, each))
+                for cells in rows_to_fix.among(each):
+                    fix_files.add(cells)
+                tally.add(each)
         summary = summarise(tally)
         workbook.made_at = datetime.fromisoformat(summary.started_at).replace(tzinfo=None)
         notes = [left_out_note(workbook.left_out)] if workbook.left_out else []
@@ -90,6 +106,18 @@ def write_report(
         pending.begin("summary.json").write(summary.as_json())
     outcome = folder / outcome_name if outcome_name else None
     return ReportFiles(folder, outcome, summary, tuple(next_steps(summary, tally)), tuple(notes))
+
+
+def _append(
+    part: ReportPart, file: OutcomeFile, fix_files: RowsToFixFiles, rows_to_fix: RowsToFix, tally: Tally
+) -> None:
+    with part.outcome.open("rb") as outcome, part.rows_to_fix.open("rb") as lines:
+        file.append(outcome)
+        for line in lines:
+            fix_files.add(orjson.loads(line))
+    rows = tally.rows
+    tally.add_json(part.tally.read_bytes())
+    rows_to_fix.skip(tally.rows - rows)
 
 
 @contextmanager

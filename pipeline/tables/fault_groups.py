@@ -1,7 +1,8 @@
 """Groups of faults: same status and code, same rule of the same field."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from pipeline.language import t
@@ -9,8 +10,8 @@ from pipeline.model import Status
 from pipeline.redact import shown_row
 
 LISTED_GROUPS = 50
-# Limit of kinds in memory, because platforms may invent codes. Faults of further kinds are only counted.
-_MOST_KINDS = 1000
+MOST_KINDS = 1000
+"""Limit of kinds in memory, because platforms may invent codes. Faults of further kinds are only counted."""
 
 
 class FaultKind(NamedTuple):
@@ -100,7 +101,7 @@ def _line(group: FaultGroup) -> str:
 class FaultGroups:
     """Groups faults of rows in source order. Memory grows with the number of kinds, up to a limit."""
 
-    def __init__(self, most_kinds: int = _MOST_KINDS) -> None:
+    def __init__(self, most_kinds: float = MOST_KINDS) -> None:
         self._most_kinds = most_kinds
         self._rows: dict[FaultKind, int] = {}
         self._examples: dict[FaultKind, FaultExample] = {}
@@ -116,9 +117,19 @@ class FaultGroups:
         else:
             self._rows_of_others += rows
 
-    def add_others(self, rows: int) -> None:
-        """Count rows with faults of other kinds."""
-        self._rows_of_others += rows
+    def plain(self) -> dict[str, Any]:
+        """Return all groups for JSON."""
+        found = self.all()
+        return {
+            "groups": [[tuple(group.kind), astuple(group.example), group.rows] for group in found.groups],
+            "others": found.rows_of_others,
+        }
+
+    def add_plain(self, plain: Mapping[str, Any]) -> None:
+        """Add the groups of the rows that follow, from their JSON."""
+        for (status, *kind), example, rows in plain["groups"]:
+            self.add(FaultKind(Status(status), *kind), partial(FaultExample, *example), rows)
+        self._rows_of_others += plain["others"]
 
     def all(self) -> GroupedFaults:
         """Return all groups, the first one seen first."""

@@ -43,8 +43,9 @@ def test_a_night_report_is_refused_where_it_makes_no_sense(workspace: Workspace)
     (workspace.folder / "in" / "report.html").write_text("x")
     words = {
         "--night 2001-01-01": "no run is of 2001-01-01",
-        f"last --night {day}": "leave RUN and --format out",
-        f"--night {day} --format html": "leave RUN and --format out",
+        f"last --night {day}": "leave RUN, --format and --processes out",
+        f"--night {day} --format html": "leave RUN, --format and --processes out",
+        f"--night {day} --processes 2": "leave RUN, --format and --processes out",
         "": "name a RUN, or use --night DATE",
         f"--night {day} --output in": "report.html is an input of job orders",
     }

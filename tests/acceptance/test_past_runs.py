@@ -1,6 +1,7 @@
 """Commands for past runs: rerun, resume, runs, show and report."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -210,14 +211,15 @@ def test_show_of_an_active_run_has_no_end(workspace: Workspace) -> None:
     )
 
 
-def test_report_writes_the_same_files_again(mixed: Workspace) -> None:
-    """Without options, the report folder is written again from the ledger, byte for byte."""
+@pytest.mark.parametrize("words", [pytest.param((), id="alone"), pytest.param(("--processes", "2"), id="by-two")])
+def test_report_writes_the_same_files_again(words: Sequence[str], mixed: Workspace) -> None:
+    """Without --output, the report folder is written again from the ledger, byte for byte."""
     (report,) = mixed.reports()
     before = {path.name: path.read_bytes() for path in report.iterdir()}
     for path in report.iterdir():
         path.unlink()
 
-    ended = mixed.backfill("report", "last")
+    ended = mixed.backfill("report", "last", *words)
 
     assert (ended.exit_code, {path.name: path.read_bytes() for path in report.iterdir()}) == (0, before)
 

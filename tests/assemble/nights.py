@@ -1,7 +1,7 @@
 """Jobs over small inputs with rows of all kinds, which are staged on a ledger of its own and not sent."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import cycle
@@ -16,6 +16,7 @@ from benchmarks.instant_platform import InstantPlatform
 from pipeline.assemble.parts.opening import open_config
 from pipeline.assemble.parts.run_options import RunOptions
 from pipeline.assemble.parts.system import System
+from pipeline.assemble.reports.shared_outcomes import ReportProcesses
 from pipeline.assemble.runner import Runner
 from pipeline.clock import SystemClock
 from pipeline.ledger.ledger import Ledger
@@ -75,6 +76,7 @@ class Scene:
         workers: SliceWorkers | None = None,
         sends: bool = False,
         max_invalid: RowLimit | None = None,
+        report_processes: Callable[[int], ReportProcesses] | None = None,
     ) -> list[Row]:
         """Run a job; return the outcomes. With `workers` the inputs are staged in slices."""
         system = replace(
@@ -90,10 +92,10 @@ class Scene:
             runner = Runner(
                 self.config, ledger, system, events, chunk_rows=2, cut_sizes=SIZES,
                 workers_of=lambda _config, _processes: cast("SliceWorkers", workers),
+                report_processes=report_processes or ReportProcesses.of,
             )  # fmt: skip
-            files = runner.run(
-                job, list(map(str, inputs)), RunOptions(processes=2 if workers else 1, max_invalid=max_invalid)
-            )
+            processes = 2 if workers or report_processes else 1
+            files = runner.run(job, list(map(str, inputs)), RunOptions(processes=processes, max_invalid=max_invalid))
         with (files.folder / "outcome.csv").open(encoding="utf-8", newline="") as outcomes:
             return [{name: row[name] for name in row if name not in _IGNORED} for row in csv.DictReader(outcomes)]
 

@@ -76,12 +76,14 @@ RUN: Mapping[str, object] = {"resync": False, "all": False, "plan": None}
         pytest.param(["show", "X"], {"run": "X", "json": False, "config": None, "log_format": "console"}, id="show"),
         pytest.param(
             ["report", "X"],
-            {"run": "X", "night": None, "format": None, "output": None, "config": None, "log_format": "console"},
+            {"run": "X", "night": None, "format": None, "output": None, "config": None, "log_format": "console",
+             "processes": None},
             id="report-as-it-is",
         ),
         pytest.param(
-            ["report", "X", "--format", "html", "--output", "o"],
-            {"run": "X", "night": None, "format": "html", "output": Path("o"), "config": None, "log_format": "console"},
+            ["report", "X", "--format", "html", "--output", "o", "--processes", "4"],
+            {"run": "X", "night": None, "format": "html", "output": Path("o"), "config": None, "log_format": "console",
+             "processes": 4},
             id="report",
         ),
     ],

@@ -1,9 +1,7 @@
 """The report folder: files appear whole or not at all, and memory does not grow with the rows."""
 
-import resource
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -15,23 +13,13 @@ from pipeline.errors import PipelineError, SettingsError
 from pipeline.model import Status
 from pipeline.report import OutcomeFormat, ReportFiles, Summary, Tally, make_folder
 from pipeline.tables.outcome_page import Outcome
+from tests.report.report_files import file_size_limit
 
 EVERY_FORMAT = pytest.mark.parametrize("outcome_format", list(OutcomeFormat))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Limit the files of this process to a size in bytes: further writes fail as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_the_files_of_a_report(

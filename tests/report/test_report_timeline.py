@@ -71,6 +71,25 @@ def test_the_order_of_counts_does_not_matter(counts: list[tuple[str, int]], rand
     assert sum(one.counts("a")) + sum(one.counts("b")) == len(counts)
 
 
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40) | st.integers(0, 10**6)), max_size=9), max_size=4
+    )
+)
+def test_bins_of_parts_add_up_to_those_of_one_pass(parts: list[list[tuple[str, int]]]) -> None:
+    """Width and counts are those of all counts together, whatever the widths of the parts are."""
+    together, total = TimeBins(most_bins=7), TimeBins(most_bins=7)
+    for counts in parts:
+        part = TimeBins(most_bins=7)
+        for each in counts:
+            part.add({each: 1})
+            together.add({each: 1})
+        total.add_plain(part.plain())
+
+    found = [(bins.width, bins.starts, bins.counts("a"), bins.counts("b")) for bins in (total, together)]
+    assert found[0] == found[1]
+
+
 def test_rows_are_counted_by_status_when_they_finish(outcome: Callable[..., Outcome]) -> None:
     """A row counts in the second of its last answer; rows that were not sent have no time."""
     timeline = timeline_of(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.ledger.history.skipped_rows import LAST_ROW
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.simulator import FaultKind, InjectedFault
@@ -37,9 +38,9 @@ def test_rows_and_ledger_are_readable_by_their_owner_alone(workspace: Workspace)
             seen.setdefault(re.sub(r"\.[0-9a-f]{8}\.part$", "/" * path.is_dir(), path.name), set()).add(mode(path))
 
     class ObservedLedger(Ledger):
-        def outcome_pages(self, run: RunRecord) -> Iterator[OutcomePage]:
+        def outcome_pages(self, run: RunRecord, first: int = 0, last: int = LAST_ROW) -> Iterator[OutcomePage]:
             """Note the modes while the report is written: its files are open."""
-            for page in super().outcome_pages(run):
+            for page in super().outcome_pages(run, first, last):
                 note_modes()
                 yield page
 

@@ -1,13 +1,14 @@
 """The report of a run, made from the ledger."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.assemble.parts.ledgers import reports_folder
 from pipeline.assemble.reports.page_context import page_context
 from pipeline.assemble.reports.protected_files import inputs_among
+from pipeline.assemble.reports.shared_outcomes import ReportProcesses
 from pipeline.assemble.reports.totals import no_agreement
 from pipeline.ledger.history.totals import ReadRow
 from pipeline.ledger.ledger import Ledger
@@ -26,7 +27,6 @@ from pipeline.report import (
 from pipeline.run.exit_code import exit_code_of
 from pipeline.settings import Config, Job
 from pipeline.tables.agreement_totals import OpenAgreements
-from pipeline.tables.outcome_page import OutcomePage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class RunReport:
     - `read_row`: reads the agreements of invalid rows
     - `job`: the run's job, whose settings the page shows; None if the config no longer has it
     - `named`: the folder that summary and page name, if only one file of `folder` is kept
+    - `processes`: the processes that write it
     """
 
     ledger: Ledger
@@ -45,6 +46,7 @@ class RunReport:
     read_row: ReadRow = no_agreement
     job: Job | None = None
     named: Path | None = None
+    processes: ReportProcesses = field(default_factory=ReportProcesses)
 
     def prepare(self) -> Path:
         """Make the report's folder and return it. Raises SettingsError if that fails."""
@@ -52,31 +54,36 @@ class RunReport:
         return self.folder
 
     def write(self, run: RunRecord, tick: Callable[[], None] = lambda: None) -> ReportFiles:
-        """Write the report from the ledger; keep files that a run has read. Calls `tick` between pages."""
+        """
+        Write the report from the ledger; keep files that a run has read. Calls `tick` between pages.
+
+        Raises SettingsError, and writes nothing, if the run is pruned meanwhile.
+        """
         named = self.named or self.folder
-        return write_report(
-            self.folder,
-            outcome_format=self.outcome_format,
-            run_id=run.run_id,
-            job=run.job,
-            outcomes=_ticking(self.ledger.outcome_pages(run), tick),
-            columns={source.file_no: source.columns for source in self.ledger.inputs(run)},
-            summarise=lambda tally: summarise(self.ledger, run, named, tally, tick, read_row=self.read_row),
-            mark=self.ledger.marks(run),
-            context=page_context(self.ledger, run, self.job),
-            kept=inputs_among(self.ledger, (self.folder / name for name in report_names(self.outcome_format))),
-        )
+        make_folder(self.folder)
+        with self.processes.outcomes(self.ledger, run, self.folder, self.outcome_format, tick) as outcomes:
+            return write_report(
+                self.folder,
+                outcome_format=self.outcome_format,
+                run_id=run.run_id,
+                job=run.job,
+                outcomes=outcomes,
+                columns={source.file_no: source.columns for source in self.ledger.inputs(run)},
+                summarise=lambda tally: self._summarise(run, named, tally, tick),
+                mark=self.ledger.marks(run),
+                context=page_context(self.ledger, run, self.job),
+                kept=inputs_among(self.ledger, (self.folder / name for name in report_names(self.outcome_format))),
+            )
+
+    def _summarise(self, run: RunRecord, named: Path, tally: Tally, tick: Callable[[], None]) -> Summary:
+        # Prune deletes the run before its rows: while it is found, all rows that were read before were there.
+        self.ledger.find(run.run_id)
+        return summarise(self.ledger, run, named, tally, tick, read_row=self.read_row)
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
     """Return the default report folder of a run, beside the config."""
     return reports_folder(config) / run.run_id
-
-
-def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator[OutcomePage]:
-    for page in pages:
-        tick()
-        yield page
 
 
 def summary_of(

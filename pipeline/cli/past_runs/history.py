@@ -186,6 +186,7 @@ def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file if --output is a file."""
     from pipeline.assemble.reports.protected_files import ProtectedFiles, folder_beside  # noqa: PLC0415
     from pipeline.assemble.reports.reporting import RunReport, report_folder  # noqa: PLC0415
+    from pipeline.assemble.reports.shared_outcomes import ReportProcesses  # noqa: PLC0415
     from pipeline.assemble.reports.totals import row_reader  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
@@ -201,12 +202,14 @@ def report(args: argparse.Namespace) -> int:
         named = args.format or ("csv" if is_folder else _format_of(args.output))
         chosen = None if named == "html" else OutcomeFormat(named)
         protected = ProtectedFiles(config, ledger)
+        job = config.jobs.get(run.job)
         report_in = partial(
             RunReport,
             ledger,
             outcome_format=chosen,
             read_row=row_reader(config),
-            job=config.jobs.get(run.job),
+            job=job,
+            processes=ReportProcesses.of(args.processes or (1 if job is None else job.processes)),
         )
         if is_folder:
             folder = args.output or report_folder(config, run)

@@ -20,8 +20,8 @@ from pipeline.settings import Config
 
 def report_night(args: argparse.Namespace, config: Config, ledger: Ledger) -> int:
     """Write the report of a night, and print its folder."""
-    if args.run is not None or args.format is not None:
-        raise SettingsError([t("--night covers all runs of a day; leave RUN and --format out")])
+    if args.run is not None or args.format is not None or args.processes is not None:
+        raise SettingsError([t("--night covers all runs of a day; leave RUN, --format and --processes out")])
     found = ledger.on_day(args.night)
     if not found:
         raise SettingsError([t("no run is of {date}; `backfill runs` shows the date of each", date=args.night)])

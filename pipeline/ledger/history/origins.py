@@ -13,6 +13,7 @@ from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.runs import with_numbers
 from pipeline.ledger.records import ROW_BITS, Phase, RunRecord, position
 from pipeline.ledger.store.port import Connection
+from pipeline.tables.outcome_page import Outcome
 from pipeline.tables.row_mark import RowMark
 
 # The bits of a position that hold the number of a row in its run.
@@ -166,13 +167,18 @@ def _read(connection: Connection, row: RowId) -> Origin:
     return Origin(*row, tuple(orjson.loads(columns)), None if cells is None else tuple(orjson.loads(cells)))
 
 
-def first_mark(connection: Connection, run: RunRecord, row_no: int) -> str | None:
+def _first_mark(connection: Connection, run: RunRecord, row_no: int) -> str | None:
     """Return the mark of a row's first origin; None if it is the row itself, or its run was pruned."""
     origin = first_origins_between(connection, run, row_no, row_no).get(row_no)
     if origin is None:
         return None
     line = connection.execute(_MARK, {"run_no": origin[0], "row_no": origin[1]}).fetchone()
     return None if line is None else str(RowMark(*line))
+
+
+def mark_of(connection: Connection, run: RunRecord, row_no: int, outcome: Outcome) -> str:
+    """Return the mark of a row: it names the row's first origin, see `RowMark`."""
+    return _first_mark(connection, run, row_no) or str(RowMark(run.run_id, outcome.file_no, outcome.source_row))
 
 
 def write_origins(connection: Connection, run: RunRecord, origins: Mapping[int, RowId]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.ledger.history.dues import IS_DELIVERED, UNREACHED
 from pipeline.ledger.history.inputs import inputs_of
-from pipeline.ledger.history.skipped_rows import SkippedRows, read_skipped_rows
+from pipeline.ledger.history.skipped_rows import LAST_ROW, SkippedRows, read_skipped_rows
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.store.port import Connection
 from pipeline.model import Status
@@ -25,8 +25,6 @@ _STATUS = {status.value: status for status in Status}
 _PAGE = 1000
 # Characters of cells after which a page ends. A single row may have megabytes.
 _PAGE_CELLS = 1 << 20
-# The largest integer of SQLite.
-_END = (1 << 63) - 1
 # HTTP status to trace id, and whether a new key is wanted, of a row that was not sent.
 _NOT_SENT = (None, 0, None, None, None, None, False)
 
@@ -56,12 +54,13 @@ def outcomes(connection: Connection, run: RunRecord) -> Iterator[Outcome]:
     return chain.from_iterable(outcome_pages(connection, run))
 
 
-def outcome_pages(connection: Connection, run: RunRecord) -> Iterator[OutcomePage]:
-    """Yield the outcomes of all rows in pages, in source order. No page is empty."""
+def outcome_pages(
+    connection: Connection, run: RunRecord, first: int = 0, last: int = LAST_ROW
+) -> Iterator[OutcomePage]:
+    """Yield the outcomes of the rows from `first` to `last` in pages, in source order. No page is empty."""
     names = {source.file_no: source.name for source in inputs_of(connection, run)}
     pages_of = partial(_pages_of_rows, connection, run, names)
-    first = 0
-    for skipped_rows in _overlapping(read_skipped_rows(connection, run)):
+    for skipped_rows in _overlapping(read_skipped_rows(connection, run, first, last)):
         low = min(skipped.row_nos[0] for skipped in skipped_rows)
         high = max(skipped.row_nos[-1] for skipped in skipped_rows)
         yield from map(_page_of, pages_of(first, low - 1))
@@ -73,7 +72,7 @@ def outcome_pages(connection: Connection, run: RunRecord) -> Iterator[OutcomePag
             skipped_lines = chain.from_iterable(_lines(skipped, names) for skipped in skipped_rows)
             yield from map(_page_of, _merged(chain([between] if between else [], rows), skipped_lines))
         first = high + 1
-    yield from map(_page_of, pages_of(first, _END))
+    yield from map(_page_of, pages_of(first, last))
 
 
 def _overlapping(skipped_rows: Iterator[SkippedRows]) -> Iterator[list[SkippedRows]]:

@@ -5,8 +5,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -104,6 +104,17 @@ class PendingFiles:
             Path(file.name).unlink(missing_ok=True)
         for folder in self._temporary_folders:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def temporary_folder(folder: Path, name: str) -> Iterator[Path]:
+    """
+    Make a folder for temporary files in a report folder, and remove it at the end.
+
+    That of a killed process is removed as its other temporary files. Raises OSError.
+    """
+    with PendingFiles(folder) as pending:
+        yield pending.begin_temporary_folder(name)
 
 
 def _lock_and_clean(folder: Path) -> int:

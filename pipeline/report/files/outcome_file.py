@@ -1,7 +1,12 @@
-"""The outcome file: a context manager for each format; rows are added as columns."""
+"""
+The outcome file: a context manager for each format; rows are added as columns, or from a part of the file.
 
+A part of CSV or JSON lines has lines alone. One of Parquet is an Arrow stream, whose rows need no conversion.
+"""
+
+import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import BinaryIO, Protocol
 
 import orjson
@@ -9,12 +14,23 @@ import orjson
 from pipeline.report.files.csv_lines import csv_line, csv_lines
 from pipeline.report.files.record import OUTCOME_COLUMNS, Columns, OutcomeFormat
 
+# Bytes that are copied at once.
+_BLOCK_BYTES = 1 << 20
 
-class OutcomeFile(Protocol):
-    """An outcome file that is being written."""
+
+class OutcomePart(Protocol):
+    """A part of an outcome file that is being written."""
 
     def add(self, columns: Columns) -> None:
         """Add a line for each entry of the columns, which are those of `OUTCOME_COLUMNS`."""
+        ...
+
+
+class OutcomeFile(OutcomePart, Protocol):
+    """An outcome file that is being written."""
+
+    def append(self, part: BinaryIO) -> None:
+        """Add the lines of a part."""
         ...
 
 
@@ -23,6 +39,24 @@ class NoFile:
 
     def add(self, columns: Columns) -> None:
         """Do nothing."""
+
+    def append(self, part: BinaryIO) -> None:
+        """Do nothing."""
+
+
+def outcome_part(file: BinaryIO, outcome_format: OutcomeFormat | None) -> AbstractContextManager[OutcomePart]:
+    """Return a context manager for a part of an outcome file; leaving it completes the content."""
+    match outcome_format:
+        case None:
+            return nullcontext(NoFile())
+        case OutcomeFormat.CSV:
+            return nullcontext(_Csv(file))
+        case OutcomeFormat.JSONL:
+            return nullcontext(_Jsonl(file))
+        case OutcomeFormat.PARQUET:
+            from pipeline.report.files.parquet_file import arrow_part  # noqa: PLC0415 - as below
+
+            return arrow_part(file)
 
 
 def outcome_file(file: BinaryIO, outcome_format: OutcomeFormat) -> AbstractContextManager[OutcomeFile]:
@@ -45,10 +79,15 @@ def _csv(file: BinaryIO) -> Iterator[OutcomeFile]:
     yield _Csv(file)
 
 
-class _Csv:
+class _Lines:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
+    def append(self, part: BinaryIO) -> None:
+        shutil.copyfileobj(part, self._file, _BLOCK_BYTES)
+
+
+class _Csv(_Lines):
     def add(self, columns: Columns) -> None:
         self._file.write(csv_lines(columns))
 
@@ -58,10 +97,7 @@ def _jsonl(file: BinaryIO) -> Iterator[OutcomeFile]:
     yield _Jsonl(file)
 
 
-class _Jsonl:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
+class _Jsonl(_Lines):
     def add(self, columns: Columns) -> None:
         for line in zip(*columns, strict=True):
             named = dict(zip(OUTCOME_COLUMNS, line, strict=True))

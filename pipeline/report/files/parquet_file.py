@@ -30,6 +30,26 @@ def parquet_file(file: BinaryIO) -> Iterator["_Parquet"]:
         raise
 
 
+@contextmanager
+def arrow_part(file: BinaryIO) -> Iterator["_ArrowPart"]:
+    """Yield a part of an outcome file to add rows to."""
+    with pa.ipc.new_stream(pa.PythonFile(file, "w"), _SCHEMA) as writer:  # type: ignore[arg-type] # as above
+        yield _ArrowPart(writer)
+
+
+class _ArrowPart:
+    def __init__(self, writer: pa.RecordBatchStreamWriter) -> None:
+        self._writer = writer
+
+    def add(self, columns: Columns) -> None:
+        self._writer.write_batch(_batch_of(columns))
+
+
+def _batch_of(columns: Columns) -> pa.RecordBatch:
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _SCHEMA, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)
+
+
 class _Parquet:
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
@@ -37,9 +57,15 @@ class _Parquet:
         self._rows = 0
 
     def add(self, columns: Columns) -> None:
-        arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _SCHEMA, strict=True)]
-        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA))
-        self._rows += len(columns[0])
+        self._add(_batch_of(columns))
+
+    def append(self, part: BinaryIO) -> None:
+        for batch in pa.ipc.open_stream(pa.PythonFile(part, "r")):  # type: ignore[arg-type] # a file of Python
+            self._add(batch)
+
+    def _add(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        self._rows += len(batch)
         if self._rows >= _GROUP_ROWS:
             table = pa.Table.from_batches(self._waiting)
             whole = self._rows - self._rows % _GROUP_ROWS

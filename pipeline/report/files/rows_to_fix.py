@@ -1,7 +1,7 @@
 """The rows to fix, as CSV and as a workbook; `backfill run` accepts both as inputs."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 import orjson
@@ -21,6 +21,8 @@ _BYTE_ORDER_MARK = "\ufeff".encode()
 
 # Returns the row mark, from the row's number in the run and its outcome.
 RowNote = Callable[[int, Outcome], str]
+# A line of the file.
+Cells = list[str | None]
 # A column's name and the number of earlier columns with the same name; names may be empty or occur several times.
 _Column = tuple[str, int]
 
@@ -32,38 +34,50 @@ def header_of(columns: Mapping[int, tuple[str, ...]]) -> list[str]:
 
 class RowsToFix:
     """
-    Writes the rows that ended invalid or rejected: original cells, row mark, status, code and message.
+    Makes the cells of the rows that ended invalid or rejected: original cells, row mark, status, code and message.
 
     Cells of columns that the row's file lacks are empty. Unreadable characters are U+FFFD; a fixed row that still has
-    one is refused. The header is written even without rows.
+    one is refused. `rows` is the number of rows of the run before those that are looked at.
     """
 
-    def __init__(
-        self, file: BinaryIO, workbook: TextWorkbook, columns: Mapping[int, tuple[str, ...]], mark: RowNote
-    ) -> None:
+    def __init__(self, columns: Mapping[int, tuple[str, ...]], mark: RowNote, rows: int = 0) -> None:
         place = {column: at for at, column in enumerate(_in_order(columns))}
-        self._file = file
-        self._workbook = workbook
         self._mark = mark
         self._places = {file_no: [place[column] for column in _numbered(own)] for file_no, own in columns.items()}
         self._width = len(place)
-        self._rows = 0
-        file.write(_BYTE_ORDER_MARK + csv_line(header_of(columns)))
+        self._rows = rows
 
-    def add(self, outcomes: OutcomePage) -> None:
-        """Write the rows that have to be fixed."""
+    def among(self, outcomes: OutcomePage) -> Iterator[Cells]:
+        """Yield the cells of those among the next rows."""
         if not _TO_FIX.isdisjoint(outcomes.status):
             for at, status in enumerate(outcomes.status):
                 if status in _TO_FIX:
-                    self._add(self._rows + at + 1, outcomes[at])
+                    yield self._cells(self._rows + at + 1, outcomes[at])
         self._rows += len(outcomes)
 
-    def _add(self, row_no: int, outcome: Outcome) -> None:
-        cells: list[str | None] = [None] * self._width
+    def skip(self, rows: int) -> None:
+        """Pass over the next rows, which another process has looked at."""
+        self._rows += rows
+
+    def _cells(self, row_no: int, outcome: Outcome) -> Cells:
+        cells: Cells = [None] * self._width
         own = orjson.loads(outcome.cells) if outcome.cells else ()
         for place, cell in zip(self._places[outcome.file_no], own, strict=False):
             cells[place] = cell
         cells += (self._mark(row_no, outcome), outcome.status.value, outcome.code, outcome.message)
+        return cells
+
+
+class RowsToFixFiles:
+    """The CSV and the workbook, each with its header."""
+
+    def __init__(self, file: BinaryIO, workbook: TextWorkbook, columns: Mapping[int, tuple[str, ...]]) -> None:
+        self._file = file
+        self._workbook = workbook
+        file.write(_BYTE_ORDER_MARK + csv_line(header_of(columns)))
+
+    def add(self, cells: Cells) -> None:
+        """Write a row."""
         self._file.write(csv_line(cells))
         self._workbook.add([_in_workbook(cell) for cell in cells])
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.assemble.reports.reporting import RunReport, summarise
-from pipeline.errors import RunHeld
+from pipeline.errors import RunHeld, SettingsError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
 from pipeline.ledger.store.lease import LEASE_SECONDS, LeaseOwner, this_process
-from pipeline.report import QuotaUse, Tally
+from pipeline.report import OutcomeFormat, QuotaUse, Tally
 from tests.ledger_runs.job_runs import JobRuns
-from tests.ledger_runs.staged_rows import invalid
+from tests.ledger_runs.staged_rows import invalid, order
 from tests.moved_clock import NOON, MovedClock
 
 FAR = LeaseOwner(host="far", boot="boot", pid=1, began="1", namespace="one")
@@ -43,6 +43,23 @@ def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None
     assert other.find("last").exit_code == 3
     ledger.close()
     other.close()
+
+
+def test_a_run_that_is_pruned_meanwhile_has_no_report(tmp_path: Path) -> None:
+    """Its rows may be deleted before they are read, so no file appears."""
+    clock = MovedClock()
+    ledger = Ledger(tmp_path / "backfill.db", clock, FAR)
+    orders = JobRuns(lambda owner=FAR: ledger, clock=clock)
+    record = orders.run(*(order(f"{n}") for n in range(1500)))
+    orders.run(order("last"))
+
+    def prune() -> None:
+        ledger.prune(runs_before=NOON + timedelta(days=9999), deliveries_before=None)
+
+    with pytest.raises(SettingsError, match=record.run_id):
+        RunReport(ledger, tmp_path / "report", OutcomeFormat.CSV).write(record, prune)
+    assert list((tmp_path / "report").iterdir()) == []
+    ledger.close()
 
 
 @pytest.mark.parametrize(
