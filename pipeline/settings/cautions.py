@@ -1,6 +1,7 @@
 """Warnings that do not stop a run, and the secret texts that logs must mask."""
 
 import base64
+import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -20,13 +21,18 @@ SOON = timedelta(days=30)
 _SHORTEST_TOKEN = 16
 
 
-def warnings(config: Config, *, at: datetime) -> list[str]:
-    """Return warnings: files that others can read or change, certificates that expire soon, unused accounts."""
+def warnings(config: Config, *, at: datetime, user: int | None = None) -> list[str]:
+    """
+    Return warnings: files that others can read or change, certificates that expire soon, unused accounts.
+
+    `user` is the id of the user who reads the files; None: that of this process.
+    """
+    reader = os.geteuid() if user is None else user
     found = list(_about_config(config))
     for account in config.accounts.values():
-        found += _about_account(f"{config.path} [accounts.{quoted(account.name)}]", account, at)
+        found += _about_account(f"{config.path} [accounts.{quoted(account.name)}]", account, at, reader)
     for receiver in config.receivers:
-        found += _about_files(f"{config.path} [notify.{quoted(receiver.name)}]", receiver.secret_files)
+        found += _about_files(f"{config.path} [notify.{quoted(receiver.name)}]", receiver.secret_files, reader)
     return found
 
 
@@ -57,14 +63,14 @@ def _about_config(config: Config) -> Iterator[str]:
         )
 
 
-def _about_files(where: str, secret_files: Iterable[Path]) -> Iterator[str]:
+def _about_files(where: str, secret_files: Iterable[Path], reader: int) -> Iterator[str]:
     for file in secret_files:
-        if _mode(file) & (stat.S_IRWXG | stat.S_IRWXO):
+        if _is_open_to_others(file, reader):
             yield t("{where}: users other than its owner may open {file}; run chmod 600 on it", where=where, file=file)
 
 
-def _about_account(where: str, account: Account, at: datetime) -> Iterator[str]:
-    yield from _about_files(where, account.secret_files)
+def _about_account(where: str, account: Account, at: datetime, reader: int) -> Iterator[str]:
+    yield from _about_files(where, account.secret_files, reader)
     for key, certificates in _certificates(account):
         # Of several certificates the last one counts: the others are about to be replaced by it.
         expiry = max((one.not_valid_after_utc for one in certificates), default=None)
@@ -85,6 +91,17 @@ def _certificates(account: Account) -> Iterator[tuple[str, Sequence[x509.Certifi
         yield "alipay_cert_file", account.alipay_certs
     elif isinstance(account, WechatAccount):
         yield "platform_cert_file", account.platform_certs
+
+
+def _is_open_to_others(file: Path, reader: int) -> bool:
+    """Return whether more users than `reader` needs may open a secret file."""
+    try:
+        state = file.stat()
+    except OSError:
+        return False  # removed after it was read
+    # Root owns a Secret that Kubernetes mounts with an fsGroup: the reader gets it through the group alone.
+    needs_group = reader not in (0, state.st_uid)
+    return bool(state.st_mode & (stat.S_IRWXO | (stat.S_IWGRP | stat.S_IXGRP if needs_group else stat.S_IRWXG)))
 
 
 def _mode(path: Path) -> int:

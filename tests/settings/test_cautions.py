@@ -28,6 +28,23 @@ def test_files_open_to_others_are_warned_of(folder: Path, sample: str, load_text
     ]
 
 
+@pytest.mark.parametrize(("mode", "is_warned_of"), [(0o440, False), (0o640, False), (0o660, True), (0o444, True)])
+def test_a_key_of_another_user_may_be_read_by_the_group(
+    mode: int, is_warned_of: bool, folder: Path, sample_with_points: str, load_text: Load, now: datetime
+) -> None:
+    """A reader who does not own a key has it from the group, as in a Kubernetes Secret; more rights give a warning."""
+    config = load_text(sample_with_points)
+    key = folder / "keys/app_private_key.pem"
+    key.chmod(mode)
+    owner = key.stat().st_uid
+    for file in config.accounts["card"].secret_files:
+        file.chmod(0o440)
+
+    warned = [str(key) in text for text in warnings(config, at=now, user=owner + 10001)]
+    assert warned == [True] * is_warned_of
+    assert any(str(key) in text for text in warnings(config, at=now, user=owner))
+
+
 def test_certificates_about_to_expire_are_warned_of(sample_with_points: str, load_text: Load, now: datetime) -> None:
     """A certificate that expires within 30 days gives a warning with its date."""
     certificates = """\
