@@ -9,20 +9,21 @@ itself: the driver then stages that slice, and shows the error.
 import os
 import struct
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
 import orjson
 
 from pipeline.assemble.parts.opening import open_config
-from pipeline.assemble.slicing import read_slice
+from pipeline.assemble.slice_reader import SliceReader
 from pipeline.clock import SystemClock
 from pipeline.engines.garbage import collect_rarely
+from pipeline.engines.leads import Leads
 from pipeline.engines.processes import ProcessGroup
 from pipeline.errors import LedgerError, SettingsError, SourceError
 from pipeline.language import Language, texts_in
@@ -39,20 +40,17 @@ from pipeline.read import SourceFile
 from pipeline.run.ports import Look
 from pipeline.settings import Config
 
-# Pause between two calls of `look`. Seconds.
-_LOOK_SECONDS = 0.2
 # What stands before a block: its rows, bytes of its notes, bytes of its chunk. Before a result: -1, 0, its bytes.
 _HEAD = struct.Struct(">qQQ")
 _RESULT = -1
 
 
-@dataclass(frozen=True, slots=True)
 class DryStager:
     """Stages slices of a plan of `run`, with the ledger only read. `salt` is that of the ledger's generation."""
 
-    config: Config
-    run: RunRecord
-    salt: str
+    def __init__(self, config: Config, run: RunRecord, salt: str) -> None:
+        self.config, self.run, self.salt = config, run, salt
+        self._reader = SliceReader(config)
 
     def stage(self, new: NewSlice, take: Callable[[StagedBlock], None], tick: Callable[[], None]) -> SliceResult:
         """Stage a slice; `take` gets its blocks. `tick` is called after each block, and may raise."""
@@ -63,7 +61,7 @@ class DryStager:
             texts_in(Language(new.cut["language"])),
         ):
             held = DrySlice(connection, self.run, self.salt, new, retarget, take)
-            return held.result(*read_slice(self.config, held, tick))
+            return held.result(*self._reader.read(held, tick))
 
 
 def local_stagers(config: Config, count: int, environ: Mapping[str, str] | None = None) -> ProcessGroup:
@@ -148,24 +146,13 @@ class DrySliceDriver:
     def _stage_together(self, slices: Sequence[NewSlice], look: Look) -> None:
         """Stage slices here and by other processes, as far as none fails."""
         self._waiting.extend(slices)
-        threads = list[threading.Thread]()
-        try:
-            with self._start(self._stager.config, min(self._processes, len(slices)) - 1) as group:
-                threads += [threading.Thread(target=self._lead, args=each, daemon=True) for each in group.pipes()]
-                for thread in threads:
-                    thread.start()
-                # The slice is staged again behind this, in the order of slices, and its error is raised there.
-                with suppress(SourceError):
-                    for new in iter(self._next, None):
-                        self._stage_here(new, look)
-                for thread in threads:
-                    while thread.is_alive():
-                        thread.join(_LOOK_SECONDS)
-                        look(self.staged())
-        finally:
-            # They end with their processes.
-            for thread in threads:
-                thread.join()
+        count = min(self._processes, len(slices)) - 1
+        with Leads(partial(self._start, self._stager.config, count), self._lead) as leads:
+            # The slice is staged again behind this, in the order of slices, and its error is raised there.
+            with suppress(SourceError):
+                for new in iter(self._next, None):
+                    self._stage_here(new, look)
+            leads.wait(lambda: look(self.staged()))
 
     def _lead(self, tasks: IO[bytes], answers: IO[bytes]) -> None:
         """Have a process stage one slice after another, until none waits or it ends."""

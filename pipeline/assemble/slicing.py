@@ -9,20 +9,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from datetime import datetime
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
-
-import orjson
 
 from pipeline.assemble.parts.ledgers import open_the_ledger
-from pipeline.assemble.parts.new_run import RunInputs, job_of, opener_of, rules_of
 from pipeline.assemble.parts.opening import open_config
-from pipeline.assemble.saved_plans import settings_of
+from pipeline.assemble.slice_reader import SliceReader, settings_digest
 from pipeline.clock import Clock, SystemClock
 from pipeline.engines.garbage import collect_rarely
 from pipeline.engines.processes import ProcessGroup
@@ -33,9 +27,9 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.slices.table import NewSlice, OpenSlice
 from pipeline.map import MappingRules, UsedColumns, rekey, retarget
-from pipeline.read import Cut, CutSizes, SourceFile, cuts_of, sha256_of, verify_unchanged
-from pipeline.run.ports import SliceWorkers, StagedSlice
-from pipeline.run.slices import SliceDriver, StageHere, slices_of, stage_rows
+from pipeline.read import CutSizes, SourceFile, cuts_of
+from pipeline.run.ports import SliceWorkers
+from pipeline.run.slices import SliceDriver, StageHere, slices_of
 from pipeline.settings import Config, Job, load
 
 _log = logging.getLogger("backfill")
@@ -44,29 +38,6 @@ _log = logging.getLogger("backfill")
 _LOOK_SECONDS = 0.05
 # How long a process may take to end.
 _PATIENCE_SECONDS = 10.0
-
-
-class HeldSlice(StagedSlice, Protocol):
-    """A slice that this process has: of a run, or of a plan."""
-
-    @property
-    def run(self) -> RunRecord:
-        """The run."""
-        ...
-
-    @property
-    def cut(self) -> Mapping[str, Any]:
-        """How the slice is read."""
-        ...
-
-    @property
-    def salt(self) -> str:
-        """The text that keys made from rows are also made of."""
-        ...
-
-    def heartbeat(self) -> None:
-        """Keep the slice."""
-        ...
 
 
 def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
@@ -80,17 +51,17 @@ def run_slice(config_path: str, run_id: str, slice_no: int) -> bool:
     Raises SettingsError, SourceError and LedgerError.
     """
     with _opened(config_path, run_id) as (config, ledger, run):
-        return stage_slice(config, ledger, run, slice_no)
+        return stage_slice(SliceReader(config), ledger, run, slice_no)
 
 
-def stage_any(config: Config, ledger: Ledger, is_wanted: Callable[[OpenSlice], bool]) -> bool:
+def stage_any(reader: SliceReader, ledger: Ledger, is_wanted: Callable[[OpenSlice], bool]) -> bool:
     """Stage one slice, or write its rows: the first wanted one that no process has. Return whether there was one."""
     wanted = (each for each in ledger.open_slices() if is_wanted(each))
-    return any(stage_slice(config, ledger, ledger.find(each.run_id), each.slice_no) for each in wanted)
+    return any(stage_slice(reader, ledger, ledger.find(each.run_id), each.slice_no) for each in wanted)
 
 
 def stage_slice(
-    config: Config, ledger: Ledger, run: RunRecord, slice_no: int, tick: Callable[[], None] = lambda: None
+    reader: SliceReader, ledger: Ledger, run: RunRecord, slice_no: int, tick: Callable[[], None] = lambda: None
 ) -> bool:
     """Do the same with an open ledger. `tick` is called after each chunk, and may raise."""
     held = ledger.take_slice(run, slice_no, retarget)
@@ -99,7 +70,7 @@ def stage_slice(
     try:
         with texts_in(Language(held.cut["language"])):
             if held.taken.place is None:
-                held.finish(*read_slice(config, held, tick))
+                held.finish(*reader.read(held, tick))
             else:
                 held.write_rows(held.taken.place, lambda body, key: rekey(body, run.api, key), tick)
     except BaseException:
@@ -108,61 +79,6 @@ def stage_slice(
             held.leave()
         raise
     return True
-
-
-def read_slice(config: Config, held: HeldSlice, tick: Callable[[], None]) -> tuple[str | None, str]:
-    """
-    Read, map and stage the rows of a slice; return its encoding, and the SHA-256 of its file, both as in `SliceResult`.
-
-    `tick` is called after each chunk, and may raise.
-
-    Raises SettingsError or SourceError if config or file are not as the driver found them.
-    """
-    cut, job = held.cut, job_of(config, held.run)
-    if cut["settings"] != _settings_digest(config, job):
-        raise SettingsError(
-            [
-                t(
-                    "{path} [jobs.{job}] is not as in the config that run {run_id} began with; use one on all hosts",
-                    path=config.path,
-                    job=job.name,
-                    run_id=held.run.run_id,
-                )
-            ]
-        )
-    rules = rules_of(job, config.accounts[job.account], datetime.fromisoformat(cut["now"]), held.salt)
-    file = _file_of(held.run, cut)
-
-    def beat() -> None:
-        held.heartbeat()
-        tick()
-
-    with opener_of(job, rules, cut["chunk_rows"])(file, cut=Cut.from_json(cut["cut"])) as source:
-        stage_rows(held, rules, source, tick)
-    hashed = sha256_of(file, beat) if cut["is_hashed"] else source.sha256
-    verify_unchanged(file)
-    return source.encoding, hashed
-
-
-def _file_of(run: RunRecord, cut: Mapping[str, Any]) -> SourceFile:
-    """Return the file of a slice. Raises SourceError if it is not the one that the driver found."""
-    found = {file.path: file for file in RunInputs.from_options(run.options).find().files}
-    file = found.get(cut["path"])
-    if file is None:
-        raise SourceError(
-            t("{path} can't be found here, but run {run_id} reads it; nothing was sent",
-              path=Path(cut["path"]).name, run_id=run.run_id)
-        )  # fmt: skip
-    if (file.fingerprint.size, file.fingerprint.mtime_ns) != (cut["size"], cut["mtime_ns"]):
-        raise SourceError(
-            t("{file} is not the file that run {run_id} found, or it was changed since; nothing was sent from it",
-              file=file.name, run_id=run.run_id)
-        )  # fmt: skip
-    return file
-
-
-def _settings_digest(config: Config, job: Job) -> str:
-    return sha256(orjson.dumps(settings_of(config, job.name), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class SliceWork:
@@ -180,7 +96,7 @@ class SliceWork:
         is_wanted: Callable[[RunRecord], bool],
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        self._config, self._ledger, self._is_wanted, self._tick = config, ledger, is_wanted, tick
+        self._reader, self._ledger, self._is_wanted, self._tick = SliceReader(config), ledger, is_wanted, tick
         self._failed: set[OpenSlice] = set()
 
     def do_next(self) -> bool:
@@ -190,7 +106,7 @@ class SliceWork:
     def _do(self, each: OpenSlice) -> bool:
         try:
             run = self._ledger.find(each.run_id)
-            return self._is_wanted(run) and stage_slice(self._config, self._ledger, run, each.slice_no, self._tick)
+            return self._is_wanted(run) and stage_slice(self._reader, self._ledger, run, each.slice_no, self._tick)
         except (SettingsError, SourceError, LedgerError) as exc:
             self._failed.add(each)
             _log.warning(
@@ -210,7 +126,7 @@ def cutter(
         facts={
             "now": rules.now.isoformat() if rules.now else None,
             "language": language_in_use(),
-            "settings": _settings_digest(config, job),
+            "settings": settings_digest(config, job),
             "chunk_rows": chunk_rows,
         },
     )
@@ -234,7 +150,7 @@ def slice_driver(
     def stager() -> Iterator[StageHere]:
         # With connections of its own: the run keeps its lease meanwhile.
         with closing(open_again()) as ledger:
-            yield partial(stage_slice, config, ledger, run.run)
+            yield partial(stage_slice, SliceReader(config), ledger, run.run)
 
     return SliceDriver(
         ledger=run,
@@ -283,8 +199,9 @@ def main(config_path: str, run_id: str) -> None:
     collect_rarely()
     clock = SystemClock()
     with _opened(config_path, run_id) as (config, ledger, _):
+        reader = SliceReader(config)
         while True:
-            if not stage_any(config, ledger, lambda each: each.run_id == run_id):
+            if not stage_any(reader, ledger, lambda each: each.run_id == run_id):
                 clock.sleep(_LOOK_SECONDS)
 
 

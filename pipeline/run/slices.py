@@ -10,10 +10,11 @@ from typing import Any, Self
 from pipeline.clock import Clock
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.slices.table import NewSlice, SliceRecord, SliceState
-from pipeline.map import MappingRules, bind_chunks
-from pipeline.read import Cut, Source, SourceFile
+from pipeline.map import MappingRules
+from pipeline.read import Chunk, Cut, Source, SourceFile
 from pipeline.run.fixes import Fixes
 from pipeline.run.ports import Look, SliceWorkers, StagedSlice
+from pipeline.tables.mapped_chunk import MappedChunk
 
 # Pause between looks at the slices. Seconds.
 _LOOK_SECONDS = 0.2
@@ -26,9 +27,14 @@ The second argument is called after each chunk, and may raise.
 """
 
 
-def stage_rows(ledger: StagedSlice, rules: MappingRules, source: Source, tick: Callable[[], None]) -> None:
+def stage_rows(
+    ledger: StagedSlice,
+    rules: MappingRules,
+    source: Source,
+    map_chunk: Callable[[Chunk], MappedChunk],
+    tick: Callable[[], None],
+) -> None:
     """Read, map and stage the rows of a slice. `tick` is called after each chunk, and may raise."""
-    map_chunk = bind_chunks(rules, source.columns)
     fixes = Fixes(ledger, rules, source.columns)
     for chunk in source:
         ledger.stage(fixes.with_contents(map_chunk(chunk), {}))

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from pipeline.assemble.slice_reader import SliceReader
 from pipeline.assemble.slicing import LocalWorkers, SliceWork, stage_slice
 from pipeline.errors import SourceError
 from pipeline.ledger.store.lease import LeaseOwner
@@ -36,7 +37,7 @@ class Workers:
 
     def start(self, run_id: str) -> None:
         with self.open_ledger() as ledger:
-            run = ledger.find(run_id)
+            run, reader = ledger.find(run_id), SliceReader(self.config)
             slices = [each.slice_no for each in ledger.open_slices()]
             self.chance.shuffle(slices)
             for slice_no in slices[: self.chance.randrange(len(slices) + 1)]:
@@ -44,8 +45,8 @@ class Workers:
                     # It is begun by another process, which dies.
                     held = ledger.take_slice(run, slice_no, retarget)
                     held.leave()
-                assert stage_slice(self.config, ledger, run, slice_no)
-                assert not stage_slice(self.config, ledger, run, slice_no)
+                assert stage_slice(reader, ledger, run, slice_no)
+                assert not stage_slice(reader, ledger, run, slice_no)
 
     def check(self) -> None:
         pass

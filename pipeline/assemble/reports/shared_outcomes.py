@@ -1,7 +1,6 @@
 """The outcomes of a run for its report, of which other processes write parts."""
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +14,7 @@ import orjson
 
 from pipeline.assemble.reports.part_writers import DONE, RowRange, StartWriters, local_writers, part_at
 from pipeline.clock import Clock, SystemClock
+from pipeline.engines.leads import Leads
 from pipeline.engines.processes import ProcessGroup
 from pipeline.ledger.history.skipped_rows import LAST_ROW
 from pipeline.ledger.ledger import Ledger
@@ -56,27 +56,21 @@ class SharedOutcomes:
         patience: float,
     ) -> None:
         self._ledger, self._run, self._ranges = ledger, run, ranges
-        self._folder, self._start, self._tick = folder, start, tick
+        self._folder, self._tick = folder, tick
         self._clock, self._patience = clock, patience
         self._free = deque(ranges)
         # Ranges that another process had, and whether it has written the part.
         self._news = SimpleQueue[tuple[RowRange, bool]]()
         self._ended: dict[RowRange, bool] = {}
-        self._threads: list[threading.Thread] = []
-        self._processes = ExitStack()
+        self._leads = Leads(start, self._lead)
 
     def __enter__(self) -> Self:
-        # Without memory for another process this one reads all.
-        with suppress(OSError, RuntimeError):
-            group = self._processes.enter_context(self._start())
-            for pipes in group.pipes():
-                self._threads.append(threading.Thread(target=self._lead, args=pipes, daemon=True))
-                self._threads[-1].start()
+        self._leads.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._free.clear()
-        self._end_processes()
+        self._leads.end()
 
     def __iter__(self) -> Iterator[OutcomePage | ReportPart]:
         read = 0
@@ -105,13 +99,8 @@ class SharedOutcomes:
                 since = self._clock.steady()
             if self._clock.steady() - since > self._patience:
                 # It is frozen. Its thread says that nothing was written.
-                self._end_processes()
+                self._leads.end()
         return self._ended.pop(each)
-
-    def _end_processes(self) -> None:
-        self._processes.close()
-        for thread in self._threads:
-            thread.join()
 
     def _lead(self, tasks: IO[bytes], answers: IO[bytes]) -> None:
         """Have a process write one part after another, until none is free or it ends."""
