@@ -275,7 +275,7 @@ def test_an_active_run_of_the_job_keeps_it_out(doubtful: Workspace) -> None:
 
 def test_a_signal_ends_it_with_5(doubtful: Workspace) -> None:
     """SIGINT ends the command with exit code 5; what was settled stays, and it may be repeated."""
-    doubtful.simulator.set_faults([InjectedFault(FaultKind.THROTTLE, api=QUERY, retry_after=60)])
+    doubtful.simulator.set_faults([InjectedFault(FaultKind.THROTTLE, api=QUERY, retry_after=3)])
     running = doubtful.start("reconcile", "last", "--json")
     wait_until(lambda: doubtful.requests(QUERY) != [])
     running.send_signal(signal.SIGINT)
