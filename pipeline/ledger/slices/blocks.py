@@ -33,7 +33,7 @@ _PARTS = pa.schema([field for field in PAYLOAD if field.name not in USERS])
 _KINDS = (PART, TASK, AGREEMENT, BALANCE)
 # The fastest level: the disk of the server is slower.
 _CODEC = pa.Codec("zstd", compression_level=1)
-# The size of all pieces, then the number of pieces and the size of each.
+# The size of all pieces, or 0 if they are not compressed; then the number of pieces and the size of each.
 _SIZE, _COUNT = struct.Struct(">Q"), struct.Struct(">B")
 # The most bytes that a block unpacks to: 100 times a large one.
 _MOST_BYTES = 1 << 30
@@ -49,7 +49,11 @@ class StagedBlock:
 
 
 class BlockStager:
-    """Stages the rows of a slice, chunk by chunk, as blocks, and counts them. Options are as in `ChunkStager`."""
+    """
+    Stages the rows of a slice, chunk by chunk, as blocks, and counts them.
+
+    Blocks that stay on this host are not compressed (`compresses`). Other options are as in `ChunkStager`.
+    """
 
     def __init__(
         self,
@@ -59,8 +63,10 @@ class BlockStager:
         *,
         unfixed: Iterable[int] = (),
         keeps_cells: bool = True,
+        compresses: bool = True,
     ) -> None:
         self._file_no = file_no
+        self._compresses = compresses
         self._stager = ChunkStager(run, retarget, keeps_cells=keeps_cells, unfixed=frozenset(unfixed))
         self._rows = self._invalid = self._filtered = self._parts = self.blocks = 0
 
@@ -75,7 +81,11 @@ class BlockStager:
         self._invalid += prepared.invalid
         self._filtered += len(mapped.filtered)
         self._parts += len(prepared.chunk.parts)
-        return StagedBlock(len(mapped), notes_as_bytes(prepared.notes, prepared.states), chunk_as_bytes(prepared.chunk))
+        return StagedBlock(
+            len(mapped),
+            notes_as_bytes(prepared.notes, prepared.states, compresses=self._compresses),
+            chunk_as_bytes(prepared.chunk, compresses=self._compresses),
+        )
 
     def result(self, encoding: str | None, sha256: str) -> SliceResult:
         """Return what was found in the slice; `encoding` and `sha256` are as in `SliceResult`."""
@@ -83,7 +93,7 @@ class BlockStager:
         return SliceResult(*counts, encoding, sha256, self._stager.unfixed)
 
 
-def chunk_as_bytes(chunk: StagedChunk) -> bytes:
+def chunk_as_bytes(chunk: StagedChunk, *, compresses: bool = True) -> bytes:
     """Return a waiting chunk as bytes. Chunks of fixed rows, which name their origins, have no such form."""
     facts = {
         "file_no": chunk.file_no,
@@ -94,7 +104,8 @@ def chunk_as_bytes(chunk: StagedChunk) -> bytes:
         "variants": [(at, *_plain_variant(variant)) for at, variant in chunk.variants.items()],
     }
     lines = b"" if chunk.file_lines is None else np.diff(chunk.file_lines, prepend=0).astype(np.int64).tobytes()
-    return _packed(orjson.dumps(facts), bytes(chunk.decisions), lines, _batch(chunk.rows), _batch(chunk.parts))
+    pieces = (orjson.dumps(facts), chunk.decisions, lines, _batch(chunk.rows), _batch(chunk.parts))
+    return _packed(*pieces, compresses=compresses)
 
 
 def chunk_of(data: bytes, run_no: int, *, moved: int, source: int) -> StagedChunk:
@@ -129,11 +140,11 @@ def load_chunk(connection: Connection, run: RunRecord, place: SlicePlace, block_
     return chunk_of(data, run.run_no, moved=place.rows, source=place.rows_of_file)
 
 
-def notes_as_bytes(notes: Notes, states: Sequence[NotedState]) -> bytes:
+def notes_as_bytes(notes: Notes, states: Sequence[NotedState], *, compresses: bool = True) -> bytes:
     """Return notes as bytes."""
     plain = [(row_no, obj, version, digest.hex()) for row_no, obj, version, digest in states]
     tables = (notes.parts, notes.tasks, notes.agreements, notes.balances)
-    return _packed(orjson.dumps(plain), *(table.tobytes() for table in tables))
+    return _packed(orjson.dumps(plain), *(table.tobytes() for table in tables), compresses=compresses)
 
 
 def notes_of(data: bytes) -> tuple[Notes, list[NotedState]]:
@@ -150,7 +161,7 @@ def notes_of(data: bytes) -> tuple[Notes, list[NotedState]]:
 
 def findings_as_bytes(found: Duplicates) -> bytes:
     """Return what was found about the rows of a slice as bytes."""
-    return _packed(found.rulings.of_row.tobytes(), found.dropped.tobytes())
+    return _packed(found.rulings.of_row.tobytes(), found.dropped.tobytes(), compresses=True)
 
 
 def findings_of(data: bytes, first_row_no: int) -> Duplicates:
@@ -198,30 +209,29 @@ def _part(plain: Sequence[object]) -> tuple[object, ...]:
     return part, identity, bytes.fromhex(str(digest)), None if card is None else bytes.fromhex(str(card)), *balance
 
 
-def _batch(rows: ArrowRows) -> bytes:
-    data: bytes = rows.batch.serialize().to_pybytes()
-    return data
+def _batch(rows: ArrowRows) -> memoryview:
+    return memoryview(rows.batch.serialize())
 
 
-def _rows(data: bytes, schema: pa.Schema) -> ArrowRows:
+def _rows(data: memoryview, schema: pa.Schema) -> ArrowRows:
     batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
     # Offsets beyond the data would read other memory.
     batch.validate(full=True)
     return ArrowRows(batch)
 
 
-def _packed(*pieces: bytes) -> bytes:
+def _packed(*pieces: bytes | bytearray | memoryview, compresses: bool) -> bytes:
     sizes = b"".join(_SIZE.pack(len(piece)) for piece in pieces)
-    plain = b"".join([_COUNT.pack(len(pieces)), sizes, *pieces])
-    packed: bytes = _CODEC.compress(plain, asbytes=True)
-    return _SIZE.pack(len(plain)) + packed
+    plain = b"".join([b"" if compresses else _SIZE.pack(0), _COUNT.pack(len(pieces)), sizes, *pieces])
+    return _SIZE.pack(len(plain)) + _CODEC.compress(plain, asbytes=True) if compresses else plain
 
 
-def _unpacked(data: bytes) -> list[bytes]:
+def _unpacked(data: bytes) -> list[memoryview]:
     (size,) = _SIZE.unpack_from(data)
     if size > _MOST_BYTES:
         raise ValueError(size)
-    plain: bytes = _CODEC.decompress(data[_SIZE.size :], size, asbytes=True)
+    packed = memoryview(data)[_SIZE.size :]
+    plain = memoryview(_CODEC.decompress(packed, size)) if size else packed
     (count,) = _COUNT.unpack_from(plain)
     at = _COUNT.size + count * _SIZE.size
     pieces = []

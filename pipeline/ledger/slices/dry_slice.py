@@ -41,7 +41,9 @@ class DrySlice:
         self.cut: Mapping[str, Any] = new.cut
         self._connection = connection
         self._take = take
-        self._stager = BlockStager(run, new.file_no, retarget, unfixed=new.cut.get("unfixed", ()), keeps_cells=False)
+        self._stager = BlockStager(
+            run, new.file_no, retarget, unfixed=new.cut.get("unfixed", ()), keeps_cells=False, compresses=False
+        )
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
         """Return the origin that each mark of a fixed row names."""
