@@ -177,7 +177,7 @@ def findings_of(data: bytes, first_row_no: int) -> Duplicates:
 def _as_damaged() -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, OSError, struct.error) as exc:
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, OSError, EOFError, struct.error) as exc:
         raise Damaged(t("a block of a slice is not the one that was written")) from exc
 
 
@@ -213,7 +213,7 @@ def _batch(rows: ArrowRows) -> memoryview:
     return memoryview(rows.batch.serialize())
 
 
-def _rows(data: memoryview, schema: pa.Schema) -> ArrowRows:
+def _rows(data: bytes, schema: pa.Schema) -> ArrowRows:
     batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
     # Offsets beyond the data would read other memory.
     batch.validate(full=True)
@@ -226,7 +226,8 @@ def _packed(*pieces: bytes | bytearray | memoryview, compresses: bool) -> bytes:
     return _SIZE.pack(len(plain)) + _CODEC.compress(plain, asbytes=True) if compresses else plain
 
 
-def _unpacked(data: bytes) -> list[memoryview]:
+def _unpacked(data: bytes) -> list[bytes]:
+    """Return the pieces, each in memory of its own: numbers that are not aligned are read slowly, or not at all."""
     (size,) = _SIZE.unpack_from(data)
     if size > _MOST_BYTES:
         raise ValueError(size)
@@ -237,6 +238,8 @@ def _unpacked(data: bytes) -> list[memoryview]:
     pieces = []
     for n in range(count):
         (length,) = _SIZE.unpack_from(plain, _COUNT.size + n * _SIZE.size)
-        pieces.append(plain[at : at + length])
+        pieces.append(bytes(plain[at : at + length]))
         at += length
+    if at != len(plain):
+        raise ValueError(at)
     return pieces
