@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol, TypeVar
 
 from pipeline.clock import Clock
@@ -54,10 +55,10 @@ class Permit:
     """
     The right to start one attempt. Its first byte leaves by `leave_by`, or with another permit.
 
-    `given_at` is the start of its slot, in steady seconds.
+    `slot_no` numbers the slots of this process. `given_at` is the start of its slot, in steady seconds.
     """
 
-    serial: int
+    slot_no: int
     given_at: float
 
     @property
@@ -68,8 +69,13 @@ class Permit:
 
 @dataclass(slots=True)
 class _OpenSlot:
-    """A slot of this process: permits not yet taken, and answers not yet received."""
+    """
+    A slot of this process: permits not yet taken, and answers not yet received.
 
+    `serial` is its number in the window, which another slot gets too if the window begins anew. `slot_no` is its own.
+    """
+
+    slot_no: int
     serial: int
     started_at: float
     left: int
@@ -95,6 +101,9 @@ class Permits:
         self._boot = boot
         self._lock = threading.Lock()
         self._slots: dict[int, _OpenSlot] = {}
+        self._slot_nos = count(1)
+        # The newest window that this process knows: its epoch, and the number of slots.
+        self._newest = ("", 0)
         self._current: _OpenSlot | None = None
         self._not_before = 0.0
         self._local_lag = 0.0
@@ -137,7 +146,7 @@ class Permits:
             self._end_slot(slot, now)
             return None
         slot.left -= 1
-        return Permit(slot.serial, slot.started_at)
+        return Permit(slot.slot_no, slot.started_at)
 
     def _end_slot(self, slot: _OpenSlot, now: float) -> None:
         slot.awaited -= slot.left
@@ -152,8 +161,9 @@ class Permits:
             self._not_before = slot
             return None
         size = arithmetic.permits_per_slot(self._limit)
-        self._current = self._slots[slot.serial] = _OpenSlot(slot.serial, slot.sent_at, size - 1, size)
-        return Permit(slot.serial, slot.sent_at)
+        opened = _OpenSlot(next(self._slot_nos), slot.serial, slot.sent_at, size - 1, size)
+        self._current = self._slots[opened.slot_no] = opened
+        return Permit(opened.slot_no, slot.sent_at)
 
     def _change(self, step: Callable[[Window, float], tuple[Window, T]]) -> T:
         """Replace the window in the store by the first result of `step`; return the second one."""
@@ -163,7 +173,11 @@ class Permits:
             now, offset = self._clock.steady(), self._store.offset
             epoch = self._store.epoch or self._boot
             window = arithmetic.shifted(arithmetic.decode(state, epoch, now + offset), -offset)
+            if epoch == self._newest[0] and window.serial < self._newest[1]:
+                # The ledger was restored: it lacks slots that were given out.
+                window = arithmetic.after_restart(now)
             window, result = step(window, now)
+            self._newest = (epoch, window.serial)
             return arithmetic.encode(arithmetic.shifted(window, offset), epoch), result
 
         return self._store.change(self._name, change)
@@ -185,7 +199,7 @@ class Permits:
         Without an answer the request may still be in flight, so the time when the platform counts it is unknown.
         """
         with self._lock:
-            slot = self._slots[permit.serial]
+            slot = self._slots[permit.slot_no]
             now = self._clock.steady()
             slot.awaited -= 1
             slot.longest_wait = max(slot.longest_wait, now - permit.given_at)
@@ -198,7 +212,7 @@ class Permits:
             self._close_if_answered(slot, now)
 
     def _close_if_answered(self, slot: _OpenSlot, now: float) -> None:
-        if slot.awaited > 0 or self._slots.pop(slot.serial, None) is None or slot.is_lost:
+        if slot.awaited > 0 or self._slots.pop(slot.slot_no, None) is None or slot.is_lost:
             return
         self._change(lambda window, _: (_with_answers(window, slot, now), None))
         # The answer may allow an earlier start than was computed without it.
@@ -220,5 +234,11 @@ class Permits:
 def _with_answers(window: Window, slot: _OpenSlot, now: float) -> Window:
     """Record the answers to all requests of a slot, of which the last came now."""
     return arithmetic.record_answer(
-        window, slot.serial, now, longest=slot.longest_wait, round_trips=slot.round_trips, waits=slot.waits
+        window,
+        slot.serial,
+        slot.started_at,
+        now,
+        longest=slot.longest_wait,
+        round_trips=slot.round_trips,
+        waits=slot.waits,
     )

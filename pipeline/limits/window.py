@@ -67,6 +67,8 @@ _LOCAL_LAG_HALF_LIFE_SECONDS = 5.0
 _LONGEST_LOCAL_LAG_SECONDS = 0.5
 # Times in the state later than now by more than this are of another boot. Clocks of two cores may differ a little.
 _CLOCK_TOLERANCE_SECONDS = 60.0
+# A window that begins anew numbers its slots anew, and its first slot comes later than this after the last one before.
+_SAME_SLOT_SECONDS = 0.5
 # The times of a window, besides those of its slots.
 _TIMES = ("changed_at", "closed_until", "local_lag_seen_at")
 # Format version of the state. Other versions are ignored.
@@ -196,10 +198,17 @@ def start_slot(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
 
 
 def record_answer(
-    window: Window, serial: int, at: float, *, longest: float, round_trips: Iterable[RoundTrip], waits: Sequence[float]
+    window: Window,
+    serial: int,
+    sent_at: float,
+    at: float,
+    *,
+    longest: float,
+    round_trips: Iterable[RoundTrip],
+    waits: Sequence[float],
 ) -> Window:
     """
-    Record the last answer of a slot, and the round trips of its requests.
+    Record the last answer of a slot, which was given out at `sent_at`, and the round trips of its requests.
 
     `longest` is the longest wait of the slot. `waits` are the times from the departure of each request to its answer,
     if known. All in seconds.
@@ -211,7 +220,9 @@ def record_answer(
     left_at = max(left) if left and len(left) == len(round_trips) else None
     was_prompt = left_at is not None and not is_slow_answer(route, max(waits))
     slots = tuple(
-        replace(slot, answered_at=at, left_at=left_at, was_prompt=was_prompt) if slot.serial == serial else slot
+        replace(slot, answered_at=at, left_at=left_at, was_prompt=was_prompt)
+        if slot.serial == serial and abs(slot.sent_at - sent_at) < _SAME_SLOT_SECONDS
+        else slot
         for slot in window.slots
     )
     return replace(window, slots=slots, route=with_waits(route, waits))

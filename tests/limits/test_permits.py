@@ -86,6 +86,31 @@ def test_a_reboot_is_recognised_by_future_times() -> None:
     assert waits.value.seconds == 1.5
 
 
+@pytest.mark.parametrize("left", [pytest.param(0, id="lost"), pytest.param(1, id="restored")])
+def test_a_window_that_turned_back_is_not_used(left: int) -> None:
+    """The first permit comes after a full period; requests of before are given back, and count for no newer slot."""
+    store, clock = MemoryStore(), EventClock(1000.0)
+    permits, copies, given = process(store, clock, 1.0), [store.states.copy()], list[Permit]()
+    for _ in range(2):
+        given.append(permits.take(check_running))
+        copies.append(store.states.copy())
+        clock.at += 3.0
+    lost = dict.fromkeys(store.states, b"[0, null]")
+    store.states.update(lost if left == 0 else copies[left])
+
+    with pytest.raises(Waits) as waits:
+        permits.take(check_running)
+    assert waits.value.seconds == 1.5
+    clock.at += 1.5
+    given.append(permits.take(check_running))
+    for permit in given[:2]:
+        permits.give_back(permit, RoundTrip())
+    (slot,) = decode(store.states["points"], "boot", clock.at).slots
+    assert (slot.serial, slot.sent_at, slot.answered_at) == (1, clock.at, None)
+    permits.give_back(given[2], RoundTrip())
+    assert decode(store.states["points"], "boot", clock.at).slots[0].answered_at == clock.at
+
+
 def test_a_suspended_process_waits_for_requests_of_others() -> None:
     """A process suspended on its way to the store sees what others sent meanwhile, and waits for it."""
     store, clock = MemoryStore(), EventClock(1000.0)
@@ -126,7 +151,7 @@ def test_untaken_permits_expire() -> None:
     second = permits.take(check_running)
     third = permits.take(check_running)
 
-    assert [permit.serial for permit in (first, second, third)] == [1, 2, 2]
+    assert [permit.slot_no for permit in (first, second, third)] == [1, 2, 2]
 
 
 def test_local_lag_is_shared_with_the_next_permit() -> None:

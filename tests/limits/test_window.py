@@ -106,7 +106,7 @@ def test_no_second_has_a_part_of_a_request(limit: float, requests: float) -> Non
     window, now = Window(), NOW
     for _ in range(100):
         window, slot = start_slot(window, limit, now)
-        window = record_answer(window, slot.serial, now, longest=0.0, round_trips=[], waits=[])
+        window = record_answer(window, slot.serial, now, now, longest=0.0, round_trips=[], waits=[])
         now = next_start(window, limit, now)
 
     assert most_per_second(limit) == requests == pytest.approx(100 / (now - NOW), abs=0.001)
@@ -132,22 +132,29 @@ def test_permits_of_other_limits_count(own: float, other: float, start: float) -
     window, size = Window(), permits_per_slot(other)
     for n in range(int(other) // size):
         window, slot = start_slot(window, other, 99.0 + n * size / int(other))
-        window = record_answer(window, slot.serial, slot.sent_at + 0.1, longest=0.1, round_trips=[], waits=[])
+        window = record_answer(
+            window, slot.serial, slot.sent_at, slot.sent_at + 0.1, longest=0.1, round_trips=[], waits=[]
+        )
 
     assert next_start(window, own, NOW) == pytest.approx(start, abs=0.04)
 
 
 def test_an_answer_is_recorded_in_its_slot() -> None:
-    """Answer and departure are recorded in their slot, and ignored for a removed slot."""
+    """
+    Answer and departure are recorded in their slot, and ignored for a removed slot.
+
+    They are also ignored for a slot of the same number in a window that began anew.
+    """
     open_slots = sent(99.0, 99.2, round_trip=None)
     window = record_answer(
-        Window(open_slots), 2, 99.5, longest=0.3, round_trips=[RoundTrip(99.49, 0.03, 0.04)], waits=[0.01]
+        Window(open_slots), 2, 99.2, 99.5, longest=0.3, round_trips=[RoundTrip(99.49, 0.03, 0.04)], waits=[0.01]
     )
 
     assert window == Window(
         (open_slots[0], Slot(2, 1, 99.2, 99.5, 99.49)), route=RouteTiming(0.03, 0.49, 1, 0.04, 0.01)
     )
-    assert record_answer(window, 7, 99.9, longest=0.3, round_trips=[], waits=[]).slots == window.slots
+    for serial, sent_at in ((7, 99.2), (1, 97.4)):
+        assert record_answer(window, serial, sent_at, 99.9, longest=0.3, round_trips=[], waits=[]).slots == window.slots
 
 
 @pytest.mark.parametrize(
@@ -162,7 +169,7 @@ def test_a_slot_has_left_with_its_last_request(round_trips: list[RoundTrip], lef
     """A slot has left once all its requests are known to have left."""
     waits = [0.2 for round_trip in round_trips if round_trip.left_at]
     window = record_answer(
-        Window(sent(99.2, round_trip=None)), 1, 99.5, longest=0.3, round_trips=round_trips, waits=waits
+        Window(sent(99.2, round_trip=None)), 1, 99.2, 99.5, longest=0.3, round_trips=round_trips, waits=waits
     )
 
     assert window.slots == (Slot(1, 1, 99.2, 99.5, left_at),)
@@ -180,7 +187,7 @@ def test_a_slot_without_slow_answers_is_prompt(waits: list[float], was_prompt: b
     """A slow answer makes its slot not prompt."""
     window = Window(sent(99.2, round_trip=None), route=RouteTiming(wait_p95=0.1))
 
-    window = record_answer(window, 1, 99.5, longest=0.3, round_trips=[RoundTrip(99.21)] * len(waits), waits=waits)
+    window = record_answer(window, 1, 99.2, 99.5, longest=0.3, round_trips=[RoundTrip(99.21)] * len(waits), waits=waits)
 
     assert window.slots[0].was_prompt is was_prompt
 

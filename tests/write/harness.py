@@ -156,7 +156,7 @@ class FakeQuota:
         return self.given[-1]
 
     def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
-        self.returned.append((permit.serial, round_trip))
+        self.returned.append((permit.slot_no, round_trip))
 
     def slow_down(self, wait_seconds: float | None) -> None:
         self.slowed.append(wait_seconds)
