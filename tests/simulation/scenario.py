@@ -102,6 +102,8 @@ _RATE_OF_POINTS = {Api.POINTS: 5.0, Api.BRAND_POINTS: 10.0}
 _OF_BRANDS = 0.3
 # Share of the histories in which all days run again after the ledger was lost.
 _ALL_DAYS_AGAIN = 0.01
+# Share of the histories in which a copy that is made during a run is restored during the same run.
+_RESTORED_AMID = 0.01
 # Share of the histories of points in which an online system sends balances too.
 _ONLINE_SYSTEM = 0.2
 _DAYS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
@@ -125,6 +127,8 @@ def _without_losses(seed: int, folder: Path) -> Scenario:
         return _two_rates(seed, folder)
     if random.Random(f"nights again of {seed}").random() < _ALL_DAYS_AGAIN:
         return _all_days_again(seed, folder)
+    if random.Random(f"restored amid of {seed}").random() < _RESTORED_AMID:
+        return _restored_amid(seed, folder)
     scenario = _with_options(*_basic_scenario(seed, folder), random.Random(f"options of {seed}"))
     scenario = _with_fixes(scenario, random.Random(f"fixes of {seed}"))
     scenario = _with_senders(scenario, random.Random(f"senders of {seed}"))
@@ -164,6 +168,19 @@ def _all_days_again(seed: int, folder: Path) -> Scenario:
     return Scenario(
         seed=seed, export=Export.POINTS, api=Api.POINTS, rate=5.0, limit=5.0, concurrency=3, max_attempts=4,
         outage_limit=30.0, jobs=("a",), days=3, fault_periods=(), refusals={}, steps=(*days, lost, *doomed, *again),
+    )  # fmt: skip
+
+
+def _restored_amid(seed: int, folder: Path) -> Scenario:
+    """Return a scenario of a run that sends before and after a copy of the ledger, which is then restored under it."""
+    many_orders(folder, "a", 80)
+    chance = random.Random(f"copy amid of {seed}")
+    copied = Step("back_up", "", alongside=True, pause_before=chance.uniform(0.1, 1.0))
+    restored = Step("restore", "", what="ledger", alongside=True, pause_before=chance.uniform(0.8, 1.5))
+    return Scenario(
+        seed=seed, export=Export.ORDERS, api=Api.CUMULATION, rate=20.0, limit=20.0, concurrency=3, max_attempts=4,
+        outage_limit=30.0, jobs=("a",), days=1, fault_periods=(), refusals={},
+        steps=(Step("run", "a"), copied, restored),
     )  # fmt: skip
 
 
