@@ -50,8 +50,11 @@ RULE_TESTS := tests/map tests/limits tests/write/test_judge_*.py tests/write/tes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Steps that may run at once are made by a `make` of their own.
+ifneq ($(AT_ONCE),yes)
 .NOTPARALLEL:
-.PHONY: help demo demo-page test check coverage pythons format bench simulate-faults dist lock clean
+endif
+.PHONY: help demo demo-page test check types coverage pythons format bench simulate-faults dist lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,17 +76,20 @@ diagrams: $(VENV)/dev $(VENV)/browser $(VENV)/mermaid ## draw the diagrams of th
 # What the tests need beside Python packages.
 TOOLS = $(VENV)/browser $(VENV)/shells $(VENV)/orchestrators/ready $(VENV)/systemd $(VENV)/servers
 
-test: $(VENV)/dev $(TOOLS) ## set up .venv where the lock files ask for it, then check
+test: $(VENV)/made ## set up .venv where the lock files ask for it, then check
+	@$(MAKE) --silent -j3 AT_ONCE=yes $(VENV)/dev $(TOOLS)
 	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
 
 check: ## format, lint, types, import rules, tests, coverage of the rules; in the environment as it is
 	@test -x $(BIN)/ruff || { echo "check: $(BIN) has no ruff; 'make test' sets up $(VENV)" >&2; exit 1; }
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory -j2 AT_ONCE=yes types coverage BIN=$(BIN)
 	$(BIN)/python -m pytest -n 3 --dist worksteal
-	@$(MAKE) --no-print-directory coverage BIN=$(BIN)
+
+types:
+	$(BIN)/mypy
 
 coverage: ## branches of the rules (map, judge, limits, admission, decide): 100 %, from their own tests alone
 	$(BIN)/coverage run -m pytest -n 0 -q --hypothesis-seed=0 $(RULE_TESTS)
@@ -154,6 +160,8 @@ $(VENV)/mermaid: $(VENV)/made
 	@npm pack --silent --pack-destination $@ mermaid@$(MERMAID) >/dev/null
 	@tar -xzf $@/mermaid-$(MERMAID).tgz -C $@ package/dist/mermaid.min.js
 
+# Debian's packages are installed one after another: apt lets nobody else in.
+
 # The tests of report.html drive a browser.
 $(VENV)/browser: $(VENV)/made
 	@command -v chromium >/dev/null || { \
@@ -171,21 +179,21 @@ $(VENV)/orchestrators/ready: $(VENV)/made requirements/orchestrators.lock
 	@touch $@
 
 # The tests of the systemd units ask systemd-analyze; systemd need not run.
-$(VENV)/systemd: $(VENV)/made
+$(VENV)/systemd: $(VENV)/made | $(VENV)/browser
 	@command -v systemd-analyze >/dev/null || { \
 		echo "set-up: no systemd-analyze found; installing Debian's systemd (root only, about 10 MB)"; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends systemd >/dev/null; }
 	@touch $@
 
 # The tests of completion drive these shells.
-$(VENV)/shells: $(VENV)/made
+$(VENV)/shells: $(VENV)/made | $(VENV)/systemd
 	@command -v zsh >/dev/null && command -v fish >/dev/null || { \
 		echo "set-up: no zsh or no fish found; installing Debian's (root only, about 8 MB)"; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends zsh fish >/dev/null; }
 	@touch $@
 
 # The tests of ledgers on a server start PostgreSQL and PgBouncer, and hosts of their own (ip) with other clocks.
-$(VENV)/servers: $(VENV)/made
+$(VENV)/servers: $(VENV)/made | $(VENV)/shells
 	@{ ls /usr/lib/postgresql/*/bin/postgres && ls /usr/sbin/pgbouncer && command -v faketime && command -v ip; } \
 		>/dev/null 2>&1 || { \
 		echo "set-up: no PostgreSQL, PgBouncer, faketime or ip found; installing Debian's (root only, about 60 MB)"; \
