@@ -7,7 +7,8 @@ Read in this order:
 2. `checks`: the entry; it loads the config and collects all findings.
 3. `inputs`: the files of a job, and the columns that feed its fields.
 4. `accounts`, `clock_offset`, `online`: certificates and serials; the platform's clock; a signed request.
-5. `quotas`, `ledger_file`: jobs that share a quota; the ledger's version, size and disk.
+5. `quotas`, `ledger_file`, `report_folder`: jobs that share a quota; the ledger's version, size and disk; whether
+   reports can be written.
 
 It reads only. It imports `assemble` and all rooms below; only `cli` imports it.
 """

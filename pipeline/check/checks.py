@@ -16,6 +16,7 @@ from pipeline.check.inputs import check_inputs
 from pipeline.check.ledger_file import check_ledger
 from pipeline.check.online import CallSigner, api_to_ask, check_online
 from pipeline.check.quotas import check_quotas
+from pipeline.check.report_folder import check_reports
 from pipeline.errors import SettingsError
 from pipeline.language import t
 from pipeline.run.input_columns import InputColumns
@@ -66,6 +67,7 @@ def check(
     findings += _accounts(config, system, only_job, online=online)
     findings += check_quotas(config)
     findings += check_ledger(config, system.clock)
+    findings += check_reports(config)
     return Check(tuple(findings), columns)
 
 

@@ -83,3 +83,10 @@ def test_the_newest_rows_are_read_from_the_write_ahead_log(workspace: Workspace,
         file.write_bytes(content)
 
     assert "renamed" in workspace.command("runs", wrapper=read_only).stdout
+
+
+def test_check_warns_of_a_report_folder_on_read_only_media(workspace: Workspace, read_only: Sequence[str]) -> None:
+    """A run would refuse to begin; `check` writes nothing to find that out."""
+    checked = workspace.command("check", wrapper=read_only)
+
+    assert f"{workspace.folder / 'reports'} can't be written; give runs --report DIR" in checked.stdout
