@@ -242,6 +242,12 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "the fence is ignored": (
         Code("pipeline.ledger.store.lease:Lease.check", "line is None or line[-1] != self.fence", "line is None"),
         Text("pipeline.ledger.store.lease:_LOCK", "AND fence = ?", "AND fence > 0 * ?"),
+        Body(
+            "pipeline.ledger.store.sender_lease:SenderLease._number",
+            "import time\n"
+            "line = connection.execute(sql, (self.sender_no,)).fetchone()\n"
+            "return int(line[0]) if line else time.monotonic_ns()",
+        ),
     ),
     "a process that was held up sends on": (
         Code("pipeline.write.delivery:Delivery._check_running", "self._keep_job()", "None"),
