@@ -143,6 +143,16 @@ def resets(connection: socket.socket) -> None:
     raise HangsUp
 
 
+def resets_at_once(connection: socket.socket) -> None:
+    """
+    Reset the connection after its first byte.
+
+    Python leaves a socket open that is reset before a TLS handshake begins.
+    """
+    connection.recv(1)
+    resets(connection)
+
+
 def is_silent(connection: socket.socket) -> None:
     """Send nothing until the other end closes."""
     connection.recv(1)

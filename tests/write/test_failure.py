@@ -12,7 +12,7 @@ from pipeline.write.transport.failure import Failure, by_errno, by_verify_code, 
 from pipeline.write.transport.network import Network
 from tests.write.certificates import context_of, write_certificate
 from tests.write.conftest import MakeTransport, StartServer, unused_url
-from tests.write.loopback import Phase, breaks_tls, closes, is_silent, resets, says, sends, tunnels
+from tests.write.loopback import Phase, breaks_tls, closes, is_silent, resets, resets_at_once, says, sends, tunnels
 
 REQUEST = SignedRequest("POST", "/", {"User-Agent": "tests"}, b"{}")
 OK = says("200 OK")
@@ -61,7 +61,7 @@ def test_name_not_found(make_transport: MakeTransport, url: str, proxy: str | No
     [
         pytest.param(resets, None, Loss.CONNECTION_LOST, id="reset"),
         pytest.param(closes, None, Loss.CONNECTION_LOST, id="closed"),
-        pytest.param(None, resets, Loss.NOT_CONNECTED, id="reset-in-the-handshake"),
+        pytest.param(None, resets_at_once, Loss.NOT_CONNECTED, id="reset-in-the-handshake"),
         pytest.param(None, closes, Loss.NOT_CONNECTED, id="closed-in-the-handshake"),
     ],
 )

@@ -18,7 +18,19 @@ from pipeline.model import Loss, Lost, Reply, SignedRequest
 from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.network import Endpoint, Network
 from tests.write.conftest import MakeTransport, StartServer, unused_url
-from tests.write.loopback import Loopback, Phase, breaks_tls, closes, drips, is_silent, resets, says, sends, tunnels
+from tests.write.loopback import (
+    Loopback,
+    Phase,
+    breaks_tls,
+    closes,
+    drips,
+    is_silent,
+    resets,
+    resets_at_once,
+    says,
+    sends,
+    tunnels,
+)
 
 REQUEST = SignedRequest(
     "POST", "/v3/sync?a=%2Fb&c=%E5%A5%BD", {"X-Nonce": "n", "User-Agent": "tests"}, b'{"key":"\xe5\xa5\xbd"}'
@@ -193,10 +205,6 @@ def test_a_connection_that_breaks_before_the_request_is_read_is_lost(
     start_server: StartServer, make_transport: MakeTransport
 ) -> None:
     """A server may have read the request before it broke the connection, so the answer is lost."""
-
-    def resets_at_once(connection: socket.socket) -> None:
-        connection.recv(1)
-        resets(connection)
 
     server = start_server(greets=resets_at_once)
 
