@@ -250,7 +250,8 @@ def test_a_file_that_changed_before_a_resume_is_noticed(workspace: Workspace) ->
     path.write_bytes(before)
     resumed = workspace.backfill("resume", "last")
 
-    assert (changed.exit_code, gone.exit_code, resumed.exit_code, workspace.requests()) == (2, 2, 0, ["A1", "A2"])
+    assert (changed.exit_code, gone.exit_code, resumed.exit_code) == (2, 2, 0)
+    assert sorted(workspace.requests()) == ["A1", "A2"]
     assert "orders.csv changed since run" in changed.stderr
 
 

@@ -10,11 +10,20 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def interruptible(call: Callable[[], T]) -> T:
+def leave_s3_open() -> None:
+    """Keep pyarrow from closing S3 at exit, where it would wait for the abandoned call."""
+    with suppress(ImportError):  # built without S3
+        from pyarrow.fs import ensure_s3_finalized  # noqa: PLC0415 - slow to import
+
+        atexit.unregister(ensure_s3_finalized)
+
+
+def interruptible(call: Callable[[], T], *, abandon: Callable[[], None] = leave_s3_open) -> T:
     """
     Run a call in another thread, and return its result or raise its exception.
 
-    The calling thread keeps receiving signals. The other thread is a daemon, so the process can end without it.
+    The calling thread keeps receiving signals. The other thread is a daemon, so the process can end without it:
+    `abandon` is called if a signal ends the wait.
     """
     future: Future[T] = Future()
 
@@ -24,17 +33,11 @@ def interruptible(call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
             future.set_exception(error)
 
-    Thread(target=work, daemon=True).start()
+    thread = Thread(target=work, daemon=True)
     try:
+        # It waits until the thread runs, and a signal may come meanwhile.
+        thread.start()
         return future.result()
     except KeyboardInterrupt:
-        _leave_s3_open()
+        abandon()
         raise
-
-
-def _leave_s3_open() -> None:
-    """Keep pyarrow from closing S3 at exit, where it would wait for the abandoned call."""
-    with suppress(ImportError):  # built without S3
-        from pyarrow.fs import ensure_s3_finalized  # noqa: PLC0415 - as above
-
-        atexit.unregister(ensure_s3_finalized)

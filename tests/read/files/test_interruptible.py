@@ -21,6 +21,29 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 find([sys.argv[1]], base=pathlib.Path("/"), date=datetime.date(2026, 3, 31))
 """
 
+_SIGNALLED_AT_ONCE = """
+import os, signal, threading
+from pipeline.read.files.interruptible import interruptible
+
+def call():
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait()
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    interruptible(call, abandon=lambda: print("abandoned"))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_signal_while_the_call_begins_abandons_it() -> None:
+    """The thread of the call may run before the caller waits for it."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _SIGNALLED_AT_ONCE], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ended.stdout.split() == ["abandoned", "interrupted"]
+
 
 def test_a_signal_ends_a_call_to_a_silent_store() -> None:
     """Ctrl-C ends the command while a store does not answer."""
