@@ -47,8 +47,9 @@ def check_losses(evidence: Evidence) -> None:
         for number, result in enumerate(evidence.results, 1):
             late = _keys_between(evidence, number, loss.at + _LEAVES_WITHIN_SECONDS, result.ended_at)
             # A run that was active during the copy has lost commits if it sent more than those.
-            is_behind = loss in behind or len(_keys_between(evidence, number, loss.since, loss.at)) > most
-            if result.began_at < loss.at < result.ended_at and is_behind and len(late) > most:
+            has_lost_commits = len(_keys_between(evidence, number, loss.since, loss.at)) > most
+            allowed = 0 if loss in behind else most if has_lost_commits else len(late)
+            if result.began_at < loss.at < result.ended_at and len(late) > allowed:
                 raise Broken(f"command {number} sent {len(late)} keys, and its ledger was lost at {loss.at}")
     for loss in behind:
         for number, result in enumerate(evidence.results, 1):
