@@ -21,6 +21,9 @@ EntryTable = npt.NDArray[Any]
 _BITS = 8
 _PARTS = 1 << _BITS
 _BLOCK_BYTES = 16 << 10
+# Entries are put into their partitions when they are this many bytes: a pass over all partitions takes as long as a
+# thousand entries.
+_ADDED_BYTES = 1 << 20
 # Partitions of a small table are read together up to this size: each reading costs as much as a thousand entries.
 _LEAST_BYTES = 1 << 20
 # A larger partition comes in tables of a smaller size. That happens where many entries are equal, or with tens of
@@ -62,6 +65,8 @@ class Partitions:
     def __init__(self, kind: np.dtype[Any], by: str, folder: Path) -> None:
         self._kind = kind
         self._by = by
+        self._added: list[EntryTable] = []
+        self._added_bytes = 0
         self._waiting = [bytearray() for _ in range(_PARTS)]
         self._spill_file = SpillFile(folder, _LEAST_BYTES)
         # The numbers of the spilled blocks of each partition, and how many blocks there are.
@@ -70,6 +75,17 @@ class Partitions:
 
     def add(self, entries: EntryTable) -> None:
         """Add entries."""
+        self._added.append(entries)
+        self._added_bytes += entries.nbytes
+        if self._added_bytes >= _ADDED_BYTES:
+            self._divide()
+
+    def _divide(self) -> None:
+        """Put the entries that were added last into their partitions."""
+        if not self._added:
+            return
+        entries = np.concatenate(self._added)
+        self._added, self._added_bytes = [], 0
         # numpy sorts numbers of one byte by counting, several times as fast.
         part = (entries[self._by][:, 0] >> np.uint64(64 - _BITS)).astype(np.uint8)
         order = np.argsort(part, kind="stable")
@@ -88,6 +104,7 @@ class Partitions:
         self._block_count += 1
 
     def __iter__(self) -> Iterator[Iterable[EntryTable]]:
+        self._divide()
         several, size = list[int](), 0
         for n, waiting in enumerate(self._waiting):
             several.append(n)
@@ -104,6 +121,7 @@ class Partitions:
 
     def close(self) -> None:
         """Delete the entries."""
+        self._added.clear()
         self._waiting.clear()
         self._spill_file.close()
 
