@@ -1,21 +1,22 @@
 """
-Slices of a plan: processes of this host stage them, and return the staged rows over pipes. Nothing lasting is written.
+Slices of a plan: processes of this host stage them, and write the staged rows into files. Nothing lasting is written.
 
-A process runs `python -m pipeline.assemble.dry_slicing CONFIG`. Its standard input has lines of JSON: the run, then one
-line for each slice. Its standard output has the blocks of each slice, then its result. If a slice fails, it ends
-itself: the driver then stages that slice, and shows the error.
+A process runs `python -m pipeline.assemble.dry_slicing CONFIG`. Its standard input has lines of JSON: the run and the
+descriptor of the process's file, then one line for each slice. It answers each slice with a line of JSON: its result,
+and the places of its blocks in the file. If a slice fails, it ends itself: the driver then stages that slice, and shows
+the error.
 """
 
 import os
-import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Self
+from queue import SimpleQueue
+from typing import IO, Any, Self
 
 import orjson
 
@@ -30,19 +31,16 @@ from pipeline.language import Language, texts_in
 from pipeline.ledger.database import clear_errors_of, open_to_read
 from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.records import Phase, RunRecord
-from pipeline.ledger.slices.blocks import StagedBlock
-from pipeline.ledger.slices.dry_slice import DrySlice, SpilledBlock, SpilledBlocks
+from pipeline.ledger.slices.dry_slice import BlockPlace, BlockWriter, DrySlice, SpilledBlocks
 from pipeline.ledger.slices.gathering import with_fixes_before
 from pipeline.ledger.slices.table import NewSlice, SliceRecord, SliceResult
+from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.map import retarget
 from pipeline.model import Api, Export
 from pipeline.read import SourceFile
 from pipeline.run.ports import Look
+from pipeline.run.slices import Cutter
 from pipeline.settings import Config
-
-# What stands before a block: its rows, bytes of its notes, bytes of its chunk. Before a result: -1, 0, its bytes.
-_HEAD = struct.Struct(">qQQ")
-_RESULT = -1
 
 
 class DryStager:
@@ -52,30 +50,42 @@ class DryStager:
         self.config, self.run, self.salt = config, run, salt
         self._reader = SliceReader(config)
 
-    def stage(self, new: NewSlice, take: Callable[[StagedBlock], None], tick: Callable[[], None]) -> SliceResult:
-        """Stage a slice; `take` gets its blocks. `tick` is called after each block, and may raise."""
-        place = self.config.ledger
+    def stage(
+        self, new: NewSlice, writer: BlockWriter, tick: Callable[[], None]
+    ) -> tuple[SliceResult, list[BlockPlace]]:
+        """
+        Stage a slice. Return what was found in it, and the places of its blocks.
+
+        `tick` is called after each block, and may raise.
+        """
+        place, places = self.config.ledger, list[BlockPlace]()
         with (
             closing(open_to_read(place, SystemClock())) as connection,
             clear_errors_of(place),
             texts_in(Language(new.cut["language"])),
         ):
-            held = DrySlice(connection, self.run, self.salt, new, retarget, take)
-            return held.result(*self._reader.read(held, tick))
+            held = DrySlice(
+                connection, self.run, self.salt, new, retarget, lambda block: places.append(writer.add(block))
+            )
+            return held.result(*self._reader.read(held, tick)), places
 
 
-def local_stagers(config: Config, count: int, environ: Mapping[str, str] | None = None) -> ProcessGroup:
-    """Return processes of this host that stage slices of a plan; `environ` are variables besides those of this one."""
+def local_stagers(config: Config, files: Sequence[int], environ: Mapping[str, str] | None = None) -> ProcessGroup:
+    """
+    Return processes of this host that stage slices of a plan, one for each file.
+
+    `files` are the descriptors of files that they write; `environ` are variables besides those of this process.
+    """
     command = [sys.executable, "-P", "-m", "pipeline.assemble.dry_slicing", str(config.path.absolute())]
-    return ProcessGroup(command, count, patience=0, environ=environ, is_read=True)
+    return ProcessGroup(command, len(files), patience=0, environ=environ, is_read=True, files=files)
 
 
 class DrySliceDriver:
     """
     Has the inputs of a plan staged in slices, by this process and others of this machine; see `InputSlices`.
 
-    `cut` returns the slices of the files; `folder` holds the spill file of the staged rows. `start` starts a number of
-    processes that do what `main` does.
+    `cutter` cuts the files into slices; `folder` holds the files with the staged rows. `start` starts a process that
+    does what `main` does for each of some files.
     """
 
     def __init__(
@@ -84,40 +94,55 @@ class DrySliceDriver:
         dry_run: DryRun,
         folder: Path,
         processes: int,
-        cut: Callable[[Sequence[SourceFile]], list[NewSlice]],
-        start: Callable[[Config, int], ProcessGroup],
+        cutter: Cutter,
+        start: Callable[[Config, Sequence[int]], ProcessGroup],
     ) -> None:
-        self.cut = cut
+        self._cutter = cutter
         self._dry_run = dry_run
         self._stager = DryStager(config, dry_run.run, dry_run.salt)
         self._blocks = SpilledBlocks(dry_run.run, folder)
+        self._own = BlockWriter(self._blocks.own.add)
         self._processes = processes
-        self._start = start
-        self._waiting: deque[NewSlice] = deque()
+        self._start_processes = start
+        self._ends = ExitStack()
+        self._leads: Leads | None = None
+        # Slices to be staged; None is the last one.
+        self._waiting = SimpleQueue[NewSlice | None]()
         self._staged: dict[int, SliceRecord] = {}
 
     def __enter__(self) -> Self:
+        self._ends.callback(self._blocks.close)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._blocks.close()
+        self._waiting.put(None)
+        self._ends.close()
 
-    def stage(self, slices: Sequence[NewSlice], look: Look) -> list[SliceRecord]:
+    def cut(self, files: Sequence[SourceFile]) -> Iterator[NewSlice]:
+        """Yield the slices of the files, in the order of their rows. Other processes begin with them."""
+        if self._cutter.are_large(files):
+            self._start(self._processes - 1)
+        for new in self._cutter.slices_of(files):
+            self._waiting.put(new)
+            yield new
+
+    def stage(self, slices: Iterable[NewSlice], look: Look) -> list[SliceRecord]:
         """
         Return once all slices are staged.
 
         `look` gets them, and may raise. It is also called after each chunk that is staged here. What other processes
         leave is staged here, so that its error is raised here.
         """
-        self._stage_together(slices, look)
-        for new in slices:
+        cut = list(slices)
+        self._stage_together(cut, look)
+        for new in cut:
             if new.slice_no not in self._staged:
                 self._stage_here(new, look)
         while again := [
             (each, unfixed) for each, unfixed in with_fixes_before(self.staged()) if unfixed & each.unfixed
         ]:
             for each, unfixed in again:
-                new = slices[each.slice_no - 1]
+                new = cut[each.slice_no - 1]
                 self._stage_here(replace(new, cut={**new.cut, "unfixed": sorted(unfixed)}), look)
         return self.staged()
 
@@ -132,60 +157,56 @@ class DrySliceDriver:
     def writer(self, _look: Look) -> None:
         """Return None: this process decides on all rows."""
 
-    def _stage_here(self, new: NewSlice, look: Look) -> None:
-        blocks = list[SpilledBlock]()
-        result = self._stager.stage(
-            new, lambda block: blocks.append(self._blocks.add(block)), lambda: look(self.staged())
-        )
-        self._finish(new, result, blocks)
+    def _start(self, count: int) -> Leads:
+        """Start processes once; they wait for slices."""
+        if self._leads is None:
+            files = [self._blocks.add_file() for _ in range(count)]
+            waiting = deque(files)
+            start = partial(self._start_processes, self._stager.config, [file.descriptor for file in files])
+            self._leads = self._ends.enter_context(Leads(start, lambda *pipes: self._lead(waiting.popleft(), *pipes)))
+        return self._leads
 
-    def _finish(self, new: NewSlice, result: SliceResult, blocks: Sequence[SpilledBlock]) -> None:
-        self._blocks.finish(new.slice_no, blocks)
+    def _stage_here(self, new: NewSlice, look: Look) -> None:
+        result, places = self._stager.stage(new, self._own, lambda: look(self.staged()))
+        self._finish(new, result, self._blocks.own, places)
+
+    def _finish(self, new: NewSlice, result: SliceResult, file: SpillFile, places: Sequence[BlockPlace]) -> None:
+        self._blocks.finish(new.slice_no, file, places)
         self._staged[new.slice_no] = SliceRecord.staged(new, result)
 
     def _stage_together(self, slices: Sequence[NewSlice], look: Look) -> None:
         """Stage slices here and by other processes, as far as none fails."""
-        self._waiting.extend(slices)
-        count = min(self._processes, len(slices)) - 1
-        with Leads(partial(self._start, self._stager.config, count), self._lead) as leads:
-            # The slice is staged again behind this, in the order of slices, and its error is raised there.
-            with suppress(SourceError):
-                for new in iter(self._next, None):
-                    self._stage_here(new, look)
-            leads.wait(lambda: look(self.staged()))
+        leads = self._start(min(self._processes, len(slices)) - 1)
+        self._waiting.put(None)
+        # The slice is staged again behind this, in the order of slices, and its error is raised there.
+        with suppress(SourceError):
+            for new in iter(self._next, None):
+                self._stage_here(new, look)
+        leads.wait(lambda: look(self.staged()))
 
-    def _lead(self, tasks: IO[bytes], answers: IO[bytes]) -> None:
-        """Have a process stage one slice after another, until none waits or it ends."""
-        # A pipe breaks when the process ends, and is closed when the plan is given up. An error of the disk is raised
-        # again when the slice is staged here.
-        with suppress(OSError, ValueError, struct.error, LedgerError), answers:
-            _write_line(tasks, {"run": self._stager.run, "salt": self._stager.salt})
+    def _lead(self, file: SpillFile, tasks: IO[bytes], answers: IO[bytes]) -> None:
+        """Have a process stage one slice after another, until none waits or it ends; then have it end."""
+        # A pipe breaks when the process ends, and is closed when the plan is given up.
+        with suppress(OSError, ValueError), answers, tasks:
+            _write_line(tasks, {"run": self._stager.run, "salt": self._stager.salt, "file": file.descriptor})
             for new in iter(self._next, None):
                 _write_line(tasks, new)
-                self._finish(new, *self._read_slice(answers))
+                answer = orjson.loads(answers.readline())
+                self._finish(new, _result_of(answer["result"]), file, [BlockPlace(*each) for each in answer["blocks"]])
 
     def _next(self) -> NewSlice | None:
-        with suppress(IndexError):
-            return self._waiting.popleft()
-        return None
-
-    def _read_slice(self, answers: IO[bytes]) -> tuple[SliceResult, list[SpilledBlock]]:
-        """Read the blocks and the result of a slice. Raises struct.error if the process has ended."""
-        blocks = list[SpilledBlock]()
-        while True:
-            rows, notes, chunk = _HEAD.unpack(answers.read(_HEAD.size))
-            if rows == _RESULT:
-                return _result_of(answers.read(chunk)), blocks
-            blocks.append(self._blocks.add(StagedBlock(rows, answers.read(notes), answers.read(chunk))))
+        new = self._waiting.get()
+        if new is None:
+            self._waiting.put(None)
+        return new
 
 
 def _write_line(to: IO[bytes], value: object) -> None:
-    to.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+    to.write(orjson.dumps(value, default=sorted, option=orjson.OPT_APPEND_NEWLINE))
     to.flush()
 
 
-def _result_of(data: bytes) -> SliceResult:
-    plain = orjson.loads(data)
+def _result_of(plain: Mapping[str, Any]) -> SliceResult:
     return SliceResult(**{**plain, "unfixed": frozenset(plain["unfixed"])})
 
 
@@ -199,20 +220,15 @@ def main(config_path: str) -> None:
     config = open_config(Path(config_path), os.environ, SystemClock(), run.job)
     stager = DryStager(config, run, first["salt"])
     collect_rarely()
-
-    def write(block: StagedBlock) -> None:
-        answers.write(_HEAD.pack(block.rows, len(block.notes), len(block.chunk)))
-        answers.writelines((block.notes, block.chunk))
-        answers.flush()
-
-    for line in tasks:
-        result = stager.stage(NewSlice(**orjson.loads(line)), write, lambda: None)
-        data = orjson.dumps(result, default=sorted)
-        answers.write(_HEAD.pack(_RESULT, 0, len(data)) + data)
-        answers.flush()
+    with os.fdopen(first["file"], "wb") as file:
+        writer = BlockWriter(file.write)
+        for line in tasks:
+            result, places = stager.stage(NewSlice(**orjson.loads(line)), writer, lambda: None)
+            file.flush()
+            _write_line(answers, {"result": result, "blocks": list(map(astuple, places))})
 
 
 if __name__ == "__main__":
-    # The driver stages what is left, and shows its errors.
-    with suppress(BrokenPipeError, SettingsError, SourceError, LedgerError):
+    # The driver stages what is left, and shows its errors. An error of the disk is shown when it meets it, too.
+    with suppress(OSError, SettingsError, SourceError, LedgerError):
         main(*sys.argv[1:])

@@ -34,15 +34,17 @@ def plan(
     *,
     show_ids: bool = False,
     compares: bool = False,
+    saves: bool = False,
     chunk_rows: int = CHUNK_ROWS,
     cut_sizes: CutSizes = DEFAULT_CUT_SIZES,
-    stagers: Callable[[Config, int], ProcessGroup] = local_stagers,
+    stagers: Callable[[Config, Sequence[int]], ProcessGroup] = local_stagers,
 ) -> Plan:
     """
     Return the plan of a run of the job now. Nothing is sent; temporary files are removed.
 
-    With `compares` it has the differences from the job's last completed run. Inputs are read in chunks of `chunk_rows`
-    rows; where several processes read them, `cut_sizes` says how large slices are, and `stagers` starts them.
+    With `compares` it has the differences from the job's last completed run; with `saves` it can be saved. Inputs are
+    read in chunks of `chunk_rows` rows; where several processes read them, `cut_sizes` says how large slices are, and
+    `stagers` starts them.
     """
     job, now = config.jobs[name], system.clock.now()
     account = config.accounts[job.account]
@@ -77,8 +79,8 @@ def plan(
 
         slices = None
         if processes > 1:
-            cut = cutter(config, job, rules, chunk_rows=chunk_rows, sizes=cut_sizes)
-            slices = DrySliceDriver(config, dry_run, Path(scratch), processes, cut, stagers)
+            cuts = cutter(config, job, rules, chunk_rows=chunk_rows, sizes=cut_sizes)
+            slices = DrySliceDriver(config, dry_run, Path(scratch), processes, cuts, stagers)
         stager = Stager(
             ledger=dry_run,
             rules=rules,
@@ -89,6 +91,7 @@ def plan(
             others=others_of(job, now),
             look=look,
             slices=slices,
+            hashes_bodies=saves,
         )
         # A run that would stop before its first request has a plan too.
         with suppress(Drained):

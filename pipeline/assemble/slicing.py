@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,11 @@ from pipeline.language import Language, language_in_use, t, texts_in
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.slices.table import NewSlice, OpenSlice
+from pipeline.ledger.slices.table import OpenSlice
 from pipeline.map import MappingRules, UsedColumns, rekey, retarget
-from pipeline.read import CutSizes, SourceFile, cuts_of
+from pipeline.read import CutSizes, cuts_of
 from pipeline.run.ports import SliceWorkers
-from pipeline.run.slices import SliceDriver, StageHere, slices_of
+from pipeline.run.slices import Cutter, SliceDriver, StageHere
 from pipeline.settings import Config, Job, load
 
 _log = logging.getLogger("backfill")
@@ -116,12 +116,9 @@ class SliceWork:
             return False
 
 
-def cutter(
-    config: Config, job: Job, rules: MappingRules, *, chunk_rows: int, sizes: CutSizes
-) -> Callable[[Sequence[SourceFile]], list[NewSlice]]:
+def cutter(config: Config, job: Job, rules: MappingRules, *, chunk_rows: int, sizes: CutSizes) -> Cutter:
     """Return what cuts the inputs of a run into slices. Each says how it has to be read."""
-    return partial(
-        slices_of,
+    return Cutter(
         cuts_of=partial(cuts_of, csv=job.csv, uses=UsedColumns(rules), sizes=sizes),
         facts={
             "now": rules.now.isoformat() if rules.now else None,
@@ -129,6 +126,7 @@ def cutter(
             "settings": settings_digest(config, job),
             "chunk_rows": chunk_rows,
         },
+        large=sizes.csv_bytes,
     )
 
 
@@ -155,7 +153,7 @@ def slice_driver(
     return SliceDriver(
         ledger=run,
         clock=clock,
-        cut=cutter(config, job, rules, chunk_rows=chunk_rows, sizes=sizes),
+        cutter=cutter(config, job, rules, chunk_rows=chunk_rows, sizes=sizes),
         workers=workers,
         open_stager=stager,
     )

@@ -43,7 +43,10 @@ def plan(args: argparse.Namespace) -> int:
     job, system = config.jobs[args.job], System.real(clock)
     day = args.date or yesterday(job, clock.now())
     options = RunOptions(day=day, limit=args.limit, max_invalid=args.max_invalid, processes=args.processes)
-    made = make_plan(config, args.job, args.inputs, options, system, show_ids=args.show_ids, compares=args.diff)
+    made = make_plan(
+        config, args.job, args.inputs, options, system,
+        show_ids=args.show_ids, compares=args.diff, saves=args.save is not None,
+    )  # fmt: skip
     if args.save:
         inputs = inputs_of(config, job, args.inputs, options, system)
         save_plan(args.save, config, made, saved_plan(config, args.job, made, inputs, options))

@@ -17,7 +17,7 @@ class ProcessGroup:
 
     So they also end if this process dies. Signals of a terminal do not reach them. Those that do not end within
     `patience` seconds are killed. `environ` are variables besides those of this process. If it `is_read`, the standard
-    output of each is a pipe, too.
+    output of each is a pipe, too. All have the descriptors `files` of open files.
     """
 
     def __init__(
@@ -28,11 +28,13 @@ class ProcessGroup:
         patience: float,
         environ: Mapping[str, str] | None = None,
         is_read: bool = False,
+        files: Sequence[int] = (),
     ) -> None:
         self._command = command
         self._count = count
         self._stdout = subprocess.PIPE if is_read else subprocess.DEVNULL
         self._patience = patience
+        self._files = files
         self._environ = {**os.environ, **(environ or {})}
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -41,7 +43,12 @@ class ProcessGroup:
             for _ in range(self._count):
                 self._processes.append(
                     subprocess.Popen(  # noqa: S603 - words of ours, without a shell
-                        self._command, stdin=subprocess.PIPE, stdout=self._stdout, process_group=0, env=self._environ
+                        self._command,
+                        stdin=subprocess.PIPE,
+                        stdout=self._stdout,
+                        process_group=0,
+                        env=self._environ,
+                        pass_fds=self._files,
                     )
                 )
         except BaseException:

@@ -1,5 +1,6 @@
 """`DryRun`: stages a run for `plan` with the ledger only read, and counts what the run would do now."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -147,8 +148,17 @@ class DryRun:
         rekey: Rekey,
         check: Callable[[StagedCounts], None] = accept_any,
         others: OtherSenders | None = None,
+        *,
+        hashes_bodies: bool = False,
     ) -> None:
-        """Decide on all rows and count them. `check` gets the counts and may raise. `others` send balances too."""
+        """
+        Decide on all rows and count them.
+
+        `check` gets the counts and may raise. `others` send balances too. The counts have a hash of the bodies to send
+        if it `hashes_bodies`.
+        """
+        if hashes_bodies:
+            self.result.counts.bodies = hashlib.sha256()
         if self._staging is not None:
             self._decide(self._staging, rekey, others)
         if self._last is not None and self._comparison is not None:

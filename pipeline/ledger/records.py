@@ -123,7 +123,7 @@ class StagedCounts:
 
     - `rows`, `invalid`, `faults`: rows without filtered ones: all, the invalid ones, and their faults in groups
     - `skipped`: skipped rows, also filtered ones
-    - `requests`, `bodies`: requests to send, and the SHA-256 of their bodies in the order of their rows
+    - `requests`, `bodies`: requests to send, and the SHA-256 of their bodies in the order of their rows, if wanted
     """
 
     rows: int = 0
@@ -131,7 +131,7 @@ class StagedCounts:
     faults: FaultGroups = field(default_factory=FaultGroups)
     skipped: int = 0
     requests: int = 0
-    bodies: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)
+    bodies: "hashlib._Hash | None" = field(default=None, repr=False)
 
 
 # Puts another request key into a body.

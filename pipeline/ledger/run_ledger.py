@@ -1,5 +1,6 @@
 """`RunLedger`: the ledger as one run uses it. The run holds the lease of its job, stages, delivers and concludes."""
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -175,15 +176,18 @@ class RunLedger(SendingLedger):
         check: Callable[[StagedCounts], None] = accept_any,
         others: OtherSenders | None = None,
         write_slices: WriteSlices | None = None,
+        *,
+        hashes_bodies: bool = False,
     ) -> None:
         """
         Decide on all staged rows, write them with their dues, and begin to deliver.
 
         `rekey` puts another request key into a body. `check` gets the counts and may raise: then the run stays in
         staging, and a resume stages it again. `others` are other senders of balances. `write_slices` has the gathered
-        slices written by other processes, and returns them then.
+        slices written by other processes, and returns them then; its counts have no hash of bodies.
+        If it `hashes_bodies`, the counts have a hash of the bodies to send.
         """
-        staging, counts = self._staging, StagedCounts()
+        staging, counts = self._staging, StagedCounts(bodies=hashlib.sha256() if hashes_bodies else None)
         if staging is not None:
             from pipeline.ledger.staging import decide  # noqa: PLC0415 - see the top
 

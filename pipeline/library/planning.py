@@ -66,7 +66,7 @@ def plan(
             paths = [save_table(table, Path(scratch), _TABLE).name]
             system = replace(system, folder=Path(scratch))
         made = make_plan(
-            session.config, job, paths, options, system, show_ids=show_ids, compares=diff,
+            session.config, job, paths, options, system, show_ids=show_ids, compares=diff, saves=save is not None,
             stagers=partial(local_stagers, environ=environ),
         )  # fmt: skip
     output = None if save is None else Path(save).absolute()

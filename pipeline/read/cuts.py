@@ -1,6 +1,6 @@
 """Cuts: the parts of a file that different processes read, each part as a file of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -58,26 +58,32 @@ class CutSizes:
 
     rows: int = 100_000
     csv_bytes: int = 32 << 20
-    part_bytes: int = 16 << 20
+    part_bytes: int = 8 << 20
     bounds: Bounds = field(default_factory=Bounds)
 
 
 DEFAULT_CUT_SIZES = CutSizes()
 
 
-def cuts_of(file: SourceFile, csv: CsvFormat, uses: ColumnUse, sizes: CutSizes = DEFAULT_CUT_SIZES) -> list[Cut]:
+def cuts_of(file: SourceFile, csv: CsvFormat, uses: ColumnUse, sizes: CutSizes = DEFAULT_CUT_SIZES) -> Iterator[Cut]:
     """
-    Return the parts of a file, in the order of its rows. Raises `SourceError` if it is damaged.
+    Yield the parts of a file, in the order of its rows. Raises `SourceError` if it is damaged.
 
     A compressed file, a workbook and JSON lines are one part.
     """
     content = content_of_file(file)
+    parts: Iterator[Cut] = iter(())
     if content.kind is FileKind.PARQUET:
-        return _cuts_of_parquet(file, sizes.rows)
-    if content.kind is FileKind.CSV and content.codec is None and file.fingerprint.size > sizes.csv_bytes:
-        with closing(CsvReader(file, None, csv, uses=uses, chunk_rows=1, bounds=sizes.bounds)) as reader:
-            return [Cut(part=part) for part in reader.parts(sizes.part_bytes)] or [WHOLE]
-    return [WHOLE]
+        parts = iter(_cuts_of_parquet(file, sizes.rows))
+    elif content.kind is FileKind.CSV and content.codec is None and file.fingerprint.size > sizes.csv_bytes:
+        parts = _cuts_of_csv(file, csv, uses, sizes)
+    yield next(parts, WHOLE)
+    yield from parts
+
+
+def _cuts_of_csv(file: SourceFile, csv: CsvFormat, uses: ColumnUse, sizes: CutSizes) -> Iterator[Cut]:
+    with closing(CsvReader(file, None, csv, uses=uses, chunk_rows=1, bounds=sizes.bounds)) as reader:
+        yield from (Cut(part=part) for part in reader.parts(sizes.part_bytes))
 
 
 def _cuts_of_parquet(file: SourceFile, rows: int) -> list[Cut]:

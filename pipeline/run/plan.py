@@ -28,7 +28,7 @@ class Plan:
 
     - `rows`: rows read; `counts`: rows to send, skipped and invalid; `codes`: skipped and invalid rows by code
     - `to_send`: requests, more than rows if tasks were done several times; `lanes`: their lanes
-    - `requests_sha256`: SHA-256 of the bodies of all requests, in the order of their rows
+    - `requests_sha256`: SHA-256 of the bodies of all requests, in the order of their rows, if the plan is to be saved
     - `seconds`: sending time at the quota
     - `problems`: the first invalid rows; `samples`: payloads as JSON
     - `inputs`: files read; `ignored`: other files in the input folders
@@ -122,7 +122,7 @@ def plan_of(
         warnings=warnings,
         reason=reason,
         columns=columns,
-        requests_sha256=seen.counts.bodies.hexdigest(),
+        requests_sha256=seen.counts.bodies.hexdigest() if seen.counts.bodies else "",
         differences=seen.differences,
     )
 

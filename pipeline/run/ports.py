@@ -1,6 +1,6 @@
 """The parts that a run needs, as protocols."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
@@ -62,12 +62,12 @@ class StagedSlice(OriginLookup, Protocol):
 class InputSlices(Protocol):
     """The inputs of a run, staged in slices by several processes. They end with its context."""
 
-    def cut(self, files: Sequence[SourceFile], /) -> list[NewSlice]:
-        """Return the slices of the files, in the order of their rows."""
+    def cut(self, files: Sequence[SourceFile], /) -> Iterator[NewSlice]:
+        """Yield the slices of the files, in the order of their rows. Other processes may begin with them."""
         ...
 
-    def stage(self, slices: Sequence[NewSlice], look: Look) -> list[SliceRecord]:
-        """Return once all slices are staged. `look` gets them a few times a second."""
+    def stage(self, slices: Iterable[NewSlice], look: Look) -> list[SliceRecord]:
+        """Return once all slices that were cut are staged. `look` gets them a few times a second."""
         ...
 
     def staged(self) -> list[SliceRecord]:

@@ -59,7 +59,7 @@ class PlannedRequests:
                     )
                 ]
             )
-        if staged.bodies.hexdigest() != self.sha256:
+        if staged.bodies is None or staged.bodies.hexdigest() != self.sha256:
             _refuse([t("the run would send other requests than the plan: other runs or the clock changed what is due")])
 
     def as_options(self) -> Mapping[str, Any]:

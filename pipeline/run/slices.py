@@ -1,6 +1,6 @@
 """Staging by several processes: the driver's part, and that of the process that has a slice."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -41,22 +41,33 @@ def stage_rows(
         tick()
 
 
-def slices_of(
-    files: Sequence[SourceFile], cuts_of: Callable[[SourceFile], Sequence[Cut]], facts: Mapping[str, Any]
-) -> list[NewSlice]:
+@dataclass(frozen=True, slots=True)
+class Cutter:
     """
-    Return the slices of the files, in the order of their rows.
+    Cuts the inputs of a run into slices.
 
-    `cuts_of` returns the parts of a file; `facts` are added to the cut of each slice.
+    `cuts_of` returns the parts of a file; `facts` are added to the cut of each slice. Inputs of more than `large` bytes
+    take so long to cut that other processes should start meanwhile.
     """
-    slices: list[NewSlice] = []
-    for file_no, file in enumerate(files, 1):
-        for n, cut in enumerate(cuts_of(file)):
-            # The whole file is hashed once: while it is read, or with the first of its slices.
-            own = {"path": file.path, "size": file.fingerprint.size, "mtime_ns": file.fingerprint.mtime_ns}
-            own |= {"cut": cut.as_json(), "is_hashed": not cut.is_whole and n == 0}
-            slices.append(NewSlice(len(slices) + 1, file_no, {**facts, **own}))
-    return slices
+
+    cuts_of: Callable[[SourceFile], Iterable[Cut]]
+    facts: Mapping[str, Any]
+    large: int
+
+    def are_large(self, files: Sequence[SourceFile]) -> bool:
+        """Return whether the files take long to cut."""
+        return sum(file.fingerprint.size for file in files) > self.large
+
+    def slices_of(self, files: Sequence[SourceFile]) -> Iterator[NewSlice]:
+        """Yield the slices of the files, in the order of their rows."""
+        slice_no = 0
+        for file_no, file in enumerate(files, 1):
+            for n, cut in enumerate(self.cuts_of(file)):
+                # The whole file is hashed once: while it is read, or with the first of its slices.
+                own = {"path": file.path, "size": file.fingerprint.size, "mtime_ns": file.fingerprint.mtime_ns}
+                own |= {"cut": cut.as_json(), "is_hashed": not cut.is_whole and n == 0}
+                slice_no += 1
+                yield NewSlice(slice_no, file_no, {**self.facts, **own})
 
 
 @dataclass(kw_only=True)
@@ -64,29 +75,37 @@ class SliceDriver:
     """
     Has the inputs of a run staged in slices, by this process and by others; see `InputSlices`.
 
-    - `cut` returns the slices of the files
+    - `cutter` cuts the files into slices
     - `workers` are other processes, which end with the context
     - `open_stager` opens what stages a slice in this process, or writes its rows
     """
 
     ledger: RunLedger
     clock: Clock
-    cut: Callable[[Sequence[SourceFile]], list[NewSlice]]
+    cutter: Cutter
     workers: SliceWorkers
     open_stager: Callable[[], AbstractContextManager[StageHere]]
 
     def __post_init__(self) -> None:
         self._ends = ExitStack()
+        self._has_started = False
 
-    def stage(self, slices: Sequence[NewSlice], look: Look) -> list[SliceRecord]:
+    def cut(self, files: Sequence[SourceFile]) -> Iterator[NewSlice]:
+        """Yield the slices of the files, in the order of their rows."""
+        if self.cutter.are_large(files):
+            self._start()
+        return self.cutter.slices_of(files)
+
+    def stage(self, slices: Iterable[NewSlice], look: Look) -> list[SliceRecord]:
         """
         Return once all slices are staged.
 
         `look` gets them, and may raise. It is also called after each chunk that is staged here. What other processes
         leave is staged here, so that its error is raised here.
         """
-        self.ledger.cut(slices)
-        self.workers.start(self.ledger.run.run_id)
+        self.ledger.cut(list(slices))
+        self._start()
+        self._stage_here = self._ends.enter_context(self.open_stager())
         while True:
             found = self._until(SliceState.STAGED, look)
             if not self.ledger.stage_again(found):
@@ -94,7 +113,6 @@ class SliceDriver:
 
     def __enter__(self) -> Self:
         self._ends.callback(self.workers.stop)
-        self._stage_here = self._ends.enter_context(self.open_stager())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,6 +129,11 @@ class SliceDriver:
     def writer(self, look: Look) -> Callable[[], list[SliceRecord]]:
         """Return what returns once the rows of all slices are written; `look` is as in `stage`."""
         return partial(self._until, SliceState.WRITTEN, look)
+
+    def _start(self) -> None:
+        if not self._has_started:
+            self.workers.start(self.ledger.run.run_id)
+            self._has_started = True
 
     def _until(self, state: SliceState, look: Look) -> list[SliceRecord]:
         while True:

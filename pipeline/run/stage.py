@@ -1,8 +1,9 @@
 """Staging: every input is read to its end, mapped, and decided in the ledger, before the first request."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 
 from pipeline.errors import SourceError
 from pipeline.language import t
@@ -34,7 +35,7 @@ class Stager:
     than `max_invalid` allows. The run then stays unstaged. `others` are other senders of the balances.
     `planned` are the requests of a saved plan: SettingsError is raised if the run would send others.
     `look` is called with the name of a file and the first chunk of the inputs. With `slices` several processes stage
-    the inputs, unless the rows are limited or fixed.
+    the inputs, unless the rows are limited or fixed. With `hashes_bodies` the counts have a hash of the bodies to send.
     """
 
     ledger: RunLedger | DryRun
@@ -48,6 +49,7 @@ class Stager:
     look: Callable[[str, Chunk], None] | None = None
     planned: PlannedRequests | None = None
     slices: InputSlices | None = None
+    hashes_bodies: bool = False
 
     def __post_init__(self) -> None:
         self._rows = 0
@@ -63,11 +65,12 @@ class Stager:
         for file_no, file in enumerate(files, 1):
             self._check_header(file_no, file)
         if self.slices is not None and self.limit is None and not self._has_fixed_rows:
-            cut = self.slices.cut(files)
-            # A single slice is staged sooner by the process that runs already.
-            if len(cut) > 1:
-                with self.slices as driver:
-                    self._stage_slices(driver, files, cut)
+            with self.slices as driver:
+                cut = driver.cut(files)
+                first = list(islice(cut, 2))
+                # A single slice is staged sooner by the process that runs already.
+                if len(first) > 1:
+                    self._stage_slices(driver, files, chain(first, cut))
                     return self._decide(files, driver)
         for file_no, file in enumerate(files, 1):
             self._check_running()
@@ -86,7 +89,11 @@ class Stager:
         write = driver.writer(self._beat) if driver and is_spread else None
         writing = {} if write is None else {"write_slices": write}
         self.ledger.start_delivering(
-            lambda body, key: rekey(body, self.rules.api, key), self._check, self.others, **writing
+            lambda body, key: rekey(body, self.rules.api, key),
+            self._check,
+            self.others,
+            hashes_bodies=self.hashes_bodies or self.planned is not None,
+            **writing,
         )
         return self._rows - self._filtered
 
@@ -117,7 +124,7 @@ class Stager:
             self._has_fixed_rows = self._has_fixed_rows or source.is_of_fixed_rows
             self._inputs[file_no] = _input_record(file_no, file, source, 0, "")
 
-    def _stage_slices(self, driver: InputSlices, files: Sequence[SourceFile], cut: Sequence[NewSlice]) -> None:
+    def _stage_slices(self, driver: InputSlices, files: Sequence[SourceFile], cut: Iterable[NewSlice]) -> None:
         for source in self._inputs.values():
             self.ledger.add_input(source)
         self._look_at_first_chunk(files)

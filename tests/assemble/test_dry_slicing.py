@@ -1,13 +1,14 @@
 """A plan whose inputs several processes read is that of one process, and writes nothing."""
 
-import struct
+import gzip
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
 import pytest
 
+from pipeline.assemble.dry_slicing import local_stagers
 from pipeline.assemble.parts.run_options import RunOptions
 from pipeline.assemble.parts.system import System
 from pipeline.assemble.plan import plan
@@ -25,21 +26,31 @@ from tests.postgresql.server import PostgresServer
 postgres = fixtures.postgres
 
 
-# A process that dies within a slice: it has written a block, and begun another one.
-_BLOCK = struct.pack(">qQQ", 7, 4, 4) + b"notebody"
-_DIES = f"import sys; sys.stdin.readline(); sys.stdin.readline(); sys.stdout.buffer.write({_BLOCK + _BLOCK[:-2]!r})"
+# A process that dies within its first slice: it has written a block, and half of its answer.
+_DIES = """
+import json, os, sys
+os.write(json.loads(sys.stdin.readline())["file"], b"notebody")
+sys.stdin.readline()
+sys.stdout.write('{"blocks": [[7, 0, 4, 4]], "result": {')
+"""
 
 
-def dying(_config: Config, count: int) -> ProcessGroup:
+def dying(_config: Config, files: Sequence[int]) -> ProcessGroup:
     """Return processes that die within their first slices."""
-    return ProcessGroup([sys.executable, "-S", "-c", _DIES], count, patience=0, is_read=True)
+    return ProcessGroup([sys.executable, "-S", "-c", _DIES], len(files), patience=0, is_read=True, files=files)
 
 
-def planned(scene: Scene, job: str, inputs: Sequence[Path], processes: int, chunk_rows: int = 2) -> Plan:
+def planned(
+    scene: Scene,
+    job: str,
+    inputs: Sequence[Path],
+    processes: int,
+    start: Callable[[Config, Sequence[int]], ProcessGroup] = dying,
+) -> Plan:
     options = RunOptions(processes=processes, max_invalid=RowLimit(100))
     return plan(
         scene.config, job, list(map(str, inputs)), options, System.real(scene.clock), compares=True,
-        chunk_rows=chunk_rows, cut_sizes=SIZES, stagers=dying,
+        chunk_rows=2, cut_sizes=SIZES, stagers=start,
     )  # fmt: skip
 
 
@@ -69,6 +80,24 @@ def test_slices_make_the_plan_of_one_process(scene: Scene, tmp_path: Path) -> No
         "unchanged",
     }  # fmt: skip
     assert {made.differences is None for made in one.values()} == {False}
+
+
+def test_an_input_that_is_one_slice_is_left_to_one_process(tmp_path: Path) -> None:
+    """Processes that were started, because it is large, end: the plan is that of one process."""
+    scene = Scene(tmp_path / "scene", "sqlite:///state/backfill.db")
+    text = write(tmp_path / "a.csv", [order(at) for at in range(9)]).read_bytes()
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text))
+    groups = list[ProcessGroup]()
+
+    def start(config: Config, files: Sequence[int]) -> ProcessGroup:
+        groups.append(local_stagers(config, files))
+        return groups[0]
+
+    one, several = (planned(scene, "orders", [tmp_path / "a.csv.gz"], processes, start=start) for processes in (1, 2))
+
+    assert several == one
+    assert one.rows == 9
+    assert [process.poll() is not None for group in groups for process in group._processes] == [True]
 
 
 def test_other_processes_plan_and_write_nothing(

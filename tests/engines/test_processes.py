@@ -42,6 +42,17 @@ def test_a_process_that_does_not_end_is_killed() -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+def test_processes_have_the_open_files(tmp_path: Path) -> None:
+    """Each writes into the file that this process has open, and will read."""
+    with (tmp_path / "shared").open("w+b") as file:
+        writes = [sys.executable, "-c", f"import os; os.write({file.fileno()}, b'row')"]
+        with ProcessGroup(writes, 2, patience=30.0, files=[file.fileno()]):
+            pass
+        file.seek(0)
+
+        assert file.read() == b"rowrow"
+
+
 def test_processes_end_if_the_one_that_started_them_is_killed(tmp_path: Path) -> None:
     """Their input ends with it."""
     parent = textwrap.dedent(f"""

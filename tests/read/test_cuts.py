@@ -22,7 +22,7 @@ def found(folder: Path, name: str) -> SourceFile:
 
 
 def cuts(file: SourceFile) -> list[Cut]:
-    return cuts_of(file, CsvFormat(), EveryColumn(), SMALL)
+    return list(cuts_of(file, CsvFormat(), EveryColumn(), SMALL))
 
 
 def test_the_parts_of_a_parquet_file_are_row_groups(tmp_path: Path) -> None:

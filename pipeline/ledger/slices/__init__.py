@@ -12,7 +12,7 @@ Read in this order:
 2. `blocks`: a staged chunk, its notes and what is found about it as bytes, and back. `counts`: those of a slice.
 3. `slice_ledger`: `SliceLedger`, the ledger as the process uses it that has a slice.
 4. `gathering`: the blocks of all slices, as the chunks of the run.
-5. `dry_slice`: slices of a plan, and their blocks in a spill file.
+5. `dry_slice`: slices of a plan, and their blocks in spill files.
 
 Imports `staging`, `history`, `rules`, `store` and `records`.
 """

@@ -1,6 +1,5 @@
-"""Slices of a plan: staged by processes of one host, with the ledger only read. Their blocks wait in a spill file."""
+"""Slices of a plan: staged by processes of one host, with the ledger only read. Their blocks wait in spill files."""
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +61,8 @@ class DrySlice:
 
 
 @dataclass(frozen=True, slots=True)
-class SpilledBlock:
-    """The place of a block in a spill file, in bytes; and its number of rows."""
+class BlockPlace:
+    """The place of a block in its file, and the sizes of its parts, in bytes; and its number of rows."""
 
     rows: int
     start: int
@@ -71,40 +70,63 @@ class SpilledBlock:
     chunk: int
 
 
+class BlockWriter:
+    """Writes blocks into an empty file, one after another. `write` appends bytes to it."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._size = 0
+
+    def add(self, block: StagedBlock) -> BlockPlace:
+        """Write a block; return its place."""
+        place = BlockPlace(block.rows, self._size, len(block.notes), len(block.chunk))
+        self._write(block.notes)
+        self._write(block.chunk)
+        self._size += place.notes + place.chunk
+        return place
+
+
 class SpilledBlocks:
-    """The blocks of a run in a spill file in `folder`; see `Blocks`. Several threads may add blocks."""
+    """
+    The blocks of a run in spill files in `folder`; see `Blocks`.
+
+    `own` is the file of this process. Each other process that stages slices has a file of its own.
+    """
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self._run = run
-        self._spill_file = SpillFile(folder, _MEMORY_BYTES)
-        self._lock = threading.Lock()
-        self._size = 0
-        self._of_slice: dict[int, Sequence[SpilledBlock]] = {}
+        self._folder = folder
+        self._files = [SpillFile(folder, _MEMORY_BYTES)]
+        self._of_slice: dict[int, tuple[SpillFile, Sequence[BlockPlace]]] = {}
 
-    def add(self, block: StagedBlock) -> SpilledBlock:
-        """Add a block; it counts once its slice is finished."""
-        with self._lock:
-            spilled = SpilledBlock(block.rows, self._size, len(block.notes), len(block.chunk))
-            self._spill_file.add(block.notes)
-            self._spill_file.add(block.chunk)
-            self._size += spilled.notes + spilled.chunk
-        return spilled
+    @property
+    def own(self) -> SpillFile:
+        """The file of this process."""
+        return self._files[0]
 
-    def finish(self, slice_no: int, blocks: Sequence[SpilledBlock]) -> None:
-        """Take blocks as those of a slice, in place of earlier ones."""
-        self._of_slice[slice_no] = blocks
+    def add_file(self) -> SpillFile:
+        """Return a new file, for another process."""
+        self._files.append(SpillFile(self._folder, 0))
+        return self._files[-1]
+
+    def finish(self, slice_no: int, file: SpillFile, places: Sequence[BlockPlace]) -> None:
+        """Take blocks in a file as those of a slice, in place of earlier ones."""
+        self._of_slice[slice_no] = file, places
 
     def notes(self, place: SlicePlace, block_no: int) -> tuple[int, bytes]:
         """Return the number of rows of a block, and its notes."""
-        block = self._of_slice[place.slice_no][block_no]
-        return block.rows, self._spill_file.read_at(block.start, block.notes)
+        file, blocks = self._of_slice[place.slice_no]
+        block = blocks[block_no]
+        return block.rows, file.read_at(block.start, block.notes)
 
     def chunk(self, place: SlicePlace, block_no: int) -> StagedChunk:
         """Return the chunk of a block."""
-        block = self._of_slice[place.slice_no][block_no]
-        data = self._spill_file.read_at(block.start + block.notes, block.chunk)
+        file, blocks = self._of_slice[place.slice_no]
+        block = blocks[block_no]
+        data = file.read_at(block.start + block.notes, block.chunk)
         return chunk_of(data, self._run.run_no, moved=place.rows, source=place.rows_of_file)
 
     def close(self) -> None:
         """Delete the blocks."""
-        self._spill_file.close()
+        for file in self._files:
+            file.close()

@@ -129,8 +129,9 @@ class StagedChunk:
         counts.skipped += len(self.decisions) - self.decisions.count(RowDecision.DUE) - len(self.faults)
         bodies = self.parts.take(self.due_parts()).column("body")
         counts.requests += len(bodies)
-        # JSON objects one after another can be read in one way only, so no mark is needed between them.
-        counts.bodies.update(joined_bytes(bodies))
+        if counts.bodies is not None:
+            # JSON objects one after another can be read in one way only, so no mark is needed between them.
+            counts.bodies.update(joined_bytes(bodies))
         in_order = (self.faults[at] for at in sorted(self.faults))
         for kind, rows in Counter(map(_kind_of, in_order)).items():
             counts.faults.add(FaultKind(Status.INVALID, *kind), partial(self._first_with, kind, file), rows)

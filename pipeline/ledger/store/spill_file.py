@@ -25,6 +25,12 @@ class SpillFile:
         # An abandoned run does not call `close`.
         weakref.finalize(self, self._file.close)
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the file, which another process may fill instead of this one."""
+        with self._with_clear_errors():
+            return self._file.fileno()
+
     def add(self, data: bytes | bytearray) -> None:
         """Append bytes."""
         with self._with_clear_errors():

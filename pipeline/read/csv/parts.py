@@ -32,42 +32,37 @@ class CsvPart:
 
 def parts_of(
     file: SourceFile, form: CsvFormat, encoding: str, first_line: int, *, part_bytes: int, bounds: Bounds
-) -> list[CsvPart]:
+) -> Iterator[CsvPart]:
     """
-    Return the parts of a plain file from a line on, each of `part_bytes` or a little more; none if it can't be cut.
+    Yield the parts of a plain file from a line on, each of `part_bytes` or a little more; none if it can't be cut.
 
-    The whole file is read: a quote may span any line end. `form` has the delimiter of the file. It can't be cut in an
-    encoding where a quote may be half of a character, with escapes, or with lines that are too long.
+    A part is yielded once it is read: a quote may span any line end. `form` has the delimiter of the file. It can't be
+    cut in an encoding where a quote may be half of a character, with escapes, or behind a line that is too long.
     """
     if encoding not in LINEWISE or form.escape or len(form.delimiter) > 1:
-        return []
-    places = list[tuple[int, int]]()
+        return
+    begun: tuple[int, int] | None = None
     with closing(open_bytes(file)) as stored, as_source_errors(file.name):
-        for place in _record_starts(whole_lines(stored.read, bounds), form, encoding, first_line, bounds):
-            if place is None:
-                return []
-            if not places or place[0] - places[-1][0] >= part_bytes:
-                places.append(place)
-    if not places:
-        return []
-    ends = [start for start, _ in places[1:]] + [file.fingerprint.size]
-    return [
-        CsvPart(start, end, line, encoding, form.delimiter) for (start, line), end in zip(places, ends, strict=True)
-    ]
+        for start, line in _record_starts(whole_lines(stored.read, bounds), form, encoding, first_line, bounds):
+            if begun is not None and start - begun[0] >= part_bytes:
+                yield CsvPart(begun[0], start, begun[1], encoding, form.delimiter)
+                begun = None
+            begun = begun or (start, line)
+    if begun is not None:
+        yield CsvPart(begun[0], file.fingerprint.size, begun[1], encoding, form.delimiter)
 
 
 def _record_starts(
     blocks: Iterator[bytes | None], form: CsvFormat, encoding: str, first_line: int, bounds: Bounds
-) -> Iterator[tuple[int, int] | None]:
+) -> Iterator[tuple[int, int]]:
     """
-    Yield offset and line of records that begin a block of lines, from a line on; None if they are unknown.
+    Yield offset and line of records that begin a block of lines, from a line on, up to a line that is too long.
 
     The lines of records are found as `RecordReader` finds them.
     """
     lines, place, line = RecordLines(form, bounds), 0, 1
     for block in blocks:
         if block is None:
-            yield None
             return
         data, count = block, _line_feeds(block)
         if line < first_line:

@@ -84,8 +84,8 @@ class CsvReader:
         """The delimiter between cells, as detected or set."""
         return self._form.delimiter
 
-    def parts(self, part_bytes: int) -> list[CsvPart]:
-        """Return the parts of a plain file, in the order of its rows; none if it can't be cut. Ends reading."""
+    def parts(self, part_bytes: int) -> Iterator[CsvPart]:
+        """Yield the parts of a plain file, in the order of its rows; none if it can't be cut. Ends reading."""
         first = self._begun.file_lines[0] if self._begun.several else self._records.next_line
         # The encoding is known with the first text that is not ASCII.
         next((text for text in self._texts if not text.isascii()), None)

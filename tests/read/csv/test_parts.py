@@ -37,6 +37,7 @@ def numbered(rows: list[tuple[Row | BadRow, int | None]], before: int) -> list[t
 @given(TEXT, st.sampled_from(["", "#"]), st.sampled_from(["utf-8", "gb18030", "auto"]))
 @example(['bD"b\n', 'b"Db\n', "bDb\n"] * 3, "", "utf-8")
 @example(["bDQb\n"] * 9, "", "utf-8")
+@example([*["bDb\n"] * 12, "b" * 151 + "\n", *["bDb\n"] * 12], "", "utf-8")
 def test_the_parts_of_a_file_have_its_rows(lines: list[str], comment: str, encoding: str) -> None:
     """Rows, faults, numbers and line numbers of all parts together are those of the whole file."""
     text = "aDb\n" + "".join(lines)
@@ -49,7 +50,7 @@ def test_the_parts_of_a_file_have_its_rows(lines: list[str], comment: str, encod
         (file,) = find_inputs(["a.csv"], base=Path(folder), date=date(2026, 2, 28))
         with open_source(file, form, bounds=BOUNDS) as source:
             whole = numbered(list(rows_of(source)), 0)
-        cuts = cuts_of(file, form, EveryColumn(), SIZES)
+        cuts = list(cuts_of(file, form, EveryColumn(), SIZES))
         found = list[tuple[int, object, int | None]]()
         for cut in cuts:
             with open_source(file, form, bounds=BOUNDS, cut=cut) as source:
