@@ -7,7 +7,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks import growth, known, ledger, plan, processes, quota, repeat, report, send, start, totals
+from benchmarks import (
+    growth,
+    known,
+    ledger,
+    plan,
+    plan_processes,
+    processes,
+    quota,
+    repeat,
+    report,
+    send,
+    start,
+    totals,
+)
 from benchmarks.known import LEDGERS
 from benchmarks.postgresql import BenchmarkServer, benchmark_server
 from benchmarks.scene import Scene, scene
@@ -30,6 +43,7 @@ _PARTS: Mapping[str, _Part] = {
         ("sent", "runs"),
     ),
     "plan": _Part(lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)], ("rows", "runs")),
+    "plans": _Part(lambda here, args: [plan_processes.measure(here, rows=args.rows, runs=args.runs)], ("rows", "runs")),
     "repeat": _Part(lambda here, args: repeat.measure(here, sizes=args.known, runs=args.runs), ("known", "runs")),
     "report": _Part(lambda here, args: _report(here, repeat.reported(args.known), args.runs), ("known", "runs")),
     "totals": _Part(lambda here, args: [_totals(here, repeat.reported(args.known), args.runs)], ("known", "runs")),
