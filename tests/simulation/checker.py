@@ -19,6 +19,7 @@ from tests.simulation.leases import check_leases
 from tests.simulation.losses import check_losses, is_excused, may_be_lost
 from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import POISON, Entry, state_identity
+from tests.simulation.prunes import check_prunes
 from tests.simulation.states import check_states
 from tests.simulation.totals import check_totals
 from tests.simulation.variants import check_fixes, says
@@ -45,6 +46,7 @@ def check(evidence: Evidence) -> None:
     check_contradictions(evidence)
     check_losses(evidence)
     check_leases(evidence)
+    check_prunes(evidence)
     if evidence.scenario.fixes:
         check_fixes(evidence)
     if evidence.scenario.api is Api.CUMULATION:

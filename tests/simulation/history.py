@@ -56,7 +56,7 @@ class CommandResult:
     """
     The result of one command: report folder and exit code, or that it was killed or refused.
 
-    The command has its job from `has_job_since` to `ended_at`.
+    The command has its job from `has_job_since` to `ended_at`. A prune deleted the runs `pruned`.
     """
 
     step: Step
@@ -71,6 +71,7 @@ class CommandResult:
     requests_after: int = 0
     ended_at: float = float("inf")
     is_behind: bool = False
+    pruned: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -365,7 +366,8 @@ class _Command:
             **history.state.opens(self._process),
         )
         if step.verb == "prune":
-            ledger.prune(runs_before=self._clock.now() + timedelta(days=1))
+            pruned = ledger.prune(runs_before=self._clock.now() + timedelta(days=1))
+            self._result.pruned = tuple(run.run_id for run in pruned.runs)
             return None
         system = System(
             clock=self._clock,
