@@ -78,7 +78,13 @@ class SimpleBlocks:
         form = csv.ParseOptions(
             delimiter=self._form.delimiter, quote_char=self._form.quote or False, invalid_row_handler=note
         )
-        return csv.read_csv(BytesIO(data), reading, form, self._values)
+        # pyarrow would handle signals itself while it reads: some are lost then, and others end the run as an error.
+        pa.enable_signal_handlers(False)
+        try:
+            return csv.read_csv(BytesIO(data), reading, form, self._values)
+        finally:
+            # The default, for the program that uses this one as a library.
+            pa.enable_signal_handlers(True)
 
     def _plain_data(self, text: str) -> bytes | None:
         """Return the text as bytes; None if Arrow and `RecordReader` could read it differently."""

@@ -1,5 +1,8 @@
 """Reading by blocks gives the same result as reading record by record."""
 
+import os
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -133,3 +136,26 @@ def test_a_block_with_odd_lines_is_read_piece_by_piece(read: Callable[..., tuple
 
     assert large == small
     assert large[1][5000] == Row(5001, ("x", "a\nb"))
+
+
+def test_signals_come_to_the_program_while_a_block_is_read() -> None:
+    """None becomes an error of the block."""
+    blocks, text = SimpleBlocks(CsvFormat(delimiter=","), 2, Bounds()), "b,单\n" * 100_000
+    handled, has_read = list[int](), threading.Event()
+
+    def interrupt_often() -> None:
+        while not has_read.wait(0.001):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, lambda number, _frame: handled.append(number))
+    interrupting = threading.Thread(target=interrupt_often)
+    interrupting.start()
+    try:
+        read = [len(block) for block in map(blocks.block, [text] * 20) if block]
+    finally:
+        has_read.set()
+        interrupting.join()
+        signal.signal(signal.SIGINT, before)
+
+    assert read == [100_000] * 20
+    assert handled
