@@ -3,7 +3,8 @@ The command `backfill`.
 
 Read in this order:
 
-- `main`: entry point, dispatch, exit codes; `parser`: commands and options; `usage`: help, near names, completion
+- `main`: entry point, dispatch, exit codes; `interrupts`: Ctrl-C while no run is active
+- `parser`: commands and options; `usage`: help, near names, completion
 - `run`: `run`, `rerun`, `resume`; `plan`: `plan`
 - `past_runs`: `runs`, `show`, `report`
 - `totals`, `prune`, `reconcile`, `check`, `init`, `simulate`, `ledger`: the commands of these names

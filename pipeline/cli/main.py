@@ -9,6 +9,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import cast
 
+from pipeline.cli.interrupts import interruptible_command
 from pipeline.cli.parser import build_parser
 from pipeline.cli.terminal.streams import output_streams
 from pipeline.engines.garbage import collect_rarely
@@ -75,7 +76,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
 def _execute(args: argparse.Namespace, find: Callable[[str], Command]) -> int:
     collect_rarely()
     try:
-        return find(args.command)(args)
+        with interruptible_command():
+            return find(args.command)(args)
     except PipelineError as exc:
         return _print_errors(
             args, exit_code_of_error(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)]

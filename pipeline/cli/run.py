@@ -21,6 +21,7 @@ from pipeline.assemble.reports.nothing_done import NothingDone
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.saved_plans import read_plan
 from pipeline.cli.deadline import deadline
+from pipeline.cli.interrupts import interrupt
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.terminal.logs import log, log_at_once, log_run, set_up_logs
 from pipeline.cli.terminal.progress import Progress, Screen, screen_of
@@ -398,10 +399,11 @@ def draining_signals(
     """
     active = ActiveRun()
 
-    def on_signal(number: int, _frame: FrameType | None) -> None:
+    def on_signal(number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if active.control is None:
-            raise KeyboardInterrupt
+            interrupt(number, frame)
+            return
         if active.signal is not None:
             if sys.stderr.isatty():
                 # The shell's next line must not continue the progress.
