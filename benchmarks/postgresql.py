@@ -50,9 +50,9 @@ class BenchmarkServer:
 
     server: "PostgresServer"
 
-    def database(self) -> str:
-        """Make an empty database; return its URL."""
-        return self.server.database()
+    def database(self, copied: str = "") -> str:
+        """Make an empty database, or a copy of one that nobody uses; return its URL."""
+        return self.server.database(*([copied.rpartition("/")[2]] if copied else []))
 
     def drop(self, url: str) -> None:
         """Delete a database."""

@@ -1,7 +1,9 @@
 """Several processes for one run: sending and staging, with a ledger in a file and on a PostgreSQL server."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,7 +25,8 @@ noise, and may be below zero. The last column is how many cores other programs u
 _STAGE = """\
 {rows:,} orders are read, mapped, compared and written to a ledger on PostgreSQL, and nothing is sent. Seconds are those
 of staging alone, CPU time that of the whole command. The server uses the same cores, and so bounds what a second
-process can gain. "By CPU time" is for a machine with a core for each process and connection: CPU time of the process
+process can gain: "2 at once" are two such commands of one process each, into two ledgers on that server, with their
+time divided by 2. "By CPU time" is for a machine with a core for each process and connection: CPU time of the process
 that takes more, and a share of that of the server. Aim: 2 processes at least 1.7 times as fast as one. With Ray the
 driver and a worker on each of two nodes of this machine stage; Ray's own time is left out."""
 # Ways to keep the ledger, and the processes that send.
@@ -59,13 +62,20 @@ def stage(scene: Scene, server: BenchmarkServer, *, rows: int, runs: int) -> Tab
     sys.stderr.write("  copying it to the server\n")
     full.backfill("ledger", "copy", "sqlite:///state/backfill.db", known)
     scene.forget("orders", rows, keeps_export=True)
+    copy = server.database(known)
     server.settle(known)
+    server.settle(copy)
     candidates = [
         Candidate(f"{what}, {_named(processes)}", partial(_staged, scene, server, orders, url, processes))
         for what, url in (("new", None), ("all known", known))
         for processes in (1, 2)
     ]
-    candidates.insert(2, Candidate("new, Ray, 2 nodes", partial(_staged_on_ray, scene, server, orders)))
+    pairs = {
+        what: Candidate(f"{what}, 2 at once", partial(_staged_at_once, scene, server, orders, urls))
+        for what, urls in (("new", (None, None)), ("all known", (known, copy)))
+    }
+    candidates[2:2] = [pairs["new"], Candidate("new, Ray, 2 nodes", partial(_staged_on_ray, scene, server, orders))]
+    candidates.append(pairs["all known"])
     entries = compare(candidates, runs)
     lines = tuple(
         (
@@ -74,11 +84,12 @@ def stage(scene: Scene, server: BenchmarkServer, *, rows: int, runs: int) -> Tab
             one.times(entry, _staging_seconds),
             one.times(entry, path_seconds),
         )
-        for alike in (entries[:3], entries[3:])
+        for alike in (entries[:4], entries[4:])
         for one in alike[:1]
         for entry in alike
     )
     server.drop(known)
+    server.drop(copy)
     return Table("Stage with several processes", _STAGE.format(rows=rows), (*_COLUMNS, *_COMPARED), lines)
 
 
@@ -180,6 +191,28 @@ _SENDERS: dict[str, Callable[..., Cost]] = {"HTTP": _over_http, "instant": _inst
 def _staged_on_ray(scene: Scene, server: BenchmarkServer, orders: str) -> SharedCost:
     with benchmark_cluster() as cluster:
         return _staged(scene, server, orders, None, 3, cluster)
+
+
+def _staged_at_once(
+    scene: Scene, server: BenchmarkServer, orders: str, urls: tuple[str | None, str | None]
+) -> SharedCost:
+    """Stage into two ledgers at once, by one process each; return half of the cost of both."""
+
+    def both() -> Cost:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(2) as threads:
+            costs = list(threads.map(lambda url: _staged(scene, server, orders, url, 1).cost, urls))
+        seconds, cpu = zip(*(map(float, cost.stdout.split()[:2]) for cost in costs), strict=True)
+        return replace(
+            costs[0],
+            wall_seconds=(time.perf_counter() - began) / 2,
+            cpu_seconds=sum(cost.cpu_seconds for cost in costs) / 2,
+            # Each process does a half of the work of one command.
+            stdout=f"{max(seconds) / 2} {sum(cpu) / 4} {sum(cpu) / 4}",
+        )
+
+    cost = shared_cost(server, both)
+    return replace(cost, server_seconds=cost.server_seconds / 2)
 
 
 def _staged(

@@ -31,10 +31,10 @@ from pipeline.language import Language, texts_in
 from pipeline.ledger.database import clear_errors_of, open_to_read
 from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.records import Phase, RunRecord
-from pipeline.ledger.slices.dry_slice import BlockPlace, BlockWriter, DrySlice, SpilledBlocks
-from pipeline.ledger.slices.gathering import with_fixes_before
+from pipeline.ledger.slices.dry_slice import BlockFile, BlockPlace, BlockWriter, DrySlice, SpilledBlocks
+from pipeline.ledger.slices.gathering import Gathering, with_fixes_before
 from pipeline.ledger.slices.table import NewSlice, SliceRecord, SliceResult
-from pipeline.ledger.store.spill_file import SpillFile
+from pipeline.ledger.store.spill_file import SharedFile
 from pipeline.map import retarget
 from pipeline.model import Api, Export
 from pipeline.read import SourceFile
@@ -102,6 +102,8 @@ class DrySliceDriver:
         self._stager = DryStager(config, dry_run.run, dry_run.salt)
         self._blocks = SpilledBlocks(dry_run.run, folder)
         self._own = BlockWriter(self._blocks.own.add)
+        self._folder = folder
+        self._gathering = self._new_gathering()
         self._processes = processes
         self._start_processes = start
         self._ends = ExitStack()
@@ -144,6 +146,7 @@ class DrySliceDriver:
             for each, unfixed in again:
                 new = cut[each.slice_no - 1]
                 self._stage_here(replace(new, cut={**new.cut, "unfixed": sorted(unfixed)}), look)
+            self._gathering = self._new_gathering()
         return self.staged()
 
     def staged(self) -> list[SliceRecord]:
@@ -152,7 +155,8 @@ class DrySliceDriver:
 
     def gather(self, staged: Sequence[SliceRecord]) -> None:
         """Take the rows of staged slices as those of the plan."""
-        self._dry_run.gather(staged, self._blocks)
+        self._gathering.note(staged)
+        self._dry_run.take(self._gathering.staging)
 
     def writer(self, _look: Look) -> None:
         """Return None: this process decides on all rows."""
@@ -166,11 +170,14 @@ class DrySliceDriver:
             self._leads = self._ends.enter_context(Leads(start, lambda *pipes: self._lead(waiting.popleft(), *pipes)))
         return self._leads
 
+    def _new_gathering(self) -> Gathering:
+        return Gathering(self._dry_run.run, self._folder, self._blocks)
+
     def _stage_here(self, new: NewSlice, look: Look) -> None:
         result, places = self._stager.stage(new, self._own, lambda: look(self.staged()))
         self._finish(new, result, self._blocks.own, places)
 
-    def _finish(self, new: NewSlice, result: SliceResult, file: SpillFile, places: Sequence[BlockPlace]) -> None:
+    def _finish(self, new: NewSlice, result: SliceResult, file: BlockFile, places: Sequence[BlockPlace]) -> None:
         self._blocks.finish(new.slice_no, file, places)
         self._staged[new.slice_no] = SliceRecord.staged(new, result)
 
@@ -182,9 +189,11 @@ class DrySliceDriver:
         with suppress(SourceError):
             for new in iter(self._next, None):
                 self._stage_here(new, look)
+                # Now, because other processes work meanwhile.
+                self._gathering.note([each for n, each in enumerate(self.staged(), 1) if each.slice_no == n])
         leads.wait(lambda: look(self.staged()))
 
-    def _lead(self, file: SpillFile, tasks: IO[bytes], answers: IO[bytes]) -> None:
+    def _lead(self, file: SharedFile, tasks: IO[bytes], answers: IO[bytes]) -> None:
         """Have a process stage one slice after another, until none waits or it ends; then have it end."""
         # A pipe breaks when the process ends, and is closed when the plan is given up.
         with suppress(OSError, ValueError), answers, tasks:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -18,8 +18,6 @@ from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import InputRecord, NewRun, Rekey, RunRecord, StagedCounts, accept_any
 from pipeline.ledger.rules.admission import OtherSenders
-from pipeline.ledger.slices.gathering import Blocks, gather
-from pipeline.ledger.slices.table import SliceRecord
 from pipeline.ledger.staging import balances, decide
 from pipeline.ledger.staging.changes import ExportComparison, ExportDifferences
 from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, numbers
@@ -139,9 +137,9 @@ class DryRun:
         with clear_errors_of(self._place):
             return self._local.add(self._connection, file_no, first_row_no, mapped)
 
-    def gather(self, staged: Sequence[SliceRecord], blocks: Blocks) -> None:
-        """Take the rows of staged slices as the rows of the run, instead of rows given to `stage`."""
-        self._staging = gather(self.run, self._folder, staged, blocks, self.heartbeat)
+    def take(self, staging: Staging) -> None:
+        """Take staged rows as the rows of the run, instead of rows given to `stage`."""
+        self._staging = staging
 
     def start_delivering(
         self,

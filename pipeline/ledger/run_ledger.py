@@ -244,12 +244,13 @@ class RunLedger(SendingLedger):
 
     def gather(self, staged: Sequence[SliceRecord]) -> None:
         """Take the rows of staged slices as the rows of the run, instead of rows given to `stage`."""
-        from pipeline.ledger.slices.gathering import BlocksOfTable, gather  # noqa: PLC0415 - see the top
+        from pipeline.ledger.slices.gathering import BlocksOfTable, Gathering  # noqa: PLC0415 - see the top
 
         self._forget_staging()
         self._gathered = staged
-        blocks = BlocksOfTable(self._file, self.run)
-        self._staging = gather(self.run, self._file.scratch, staged, blocks, self.heartbeat)
+        gathering = Gathering(self.run, self._file.scratch, BlocksOfTable(self._file, self.run))
+        gathering.note(staged, self.heartbeat)
+        self._staging = gathering.staging
 
     def _forget_staging(self) -> None:
         if self._staging is not None:

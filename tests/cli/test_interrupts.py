@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.cli.interrupts import interruptible_command
 
-# As an extension in C may do.
+# An extension in C may do this.
 _SWALLOWS = """
 import signal
 try:
@@ -36,7 +36,7 @@ def test_a_signal_is_not_raised_in_an_import(tmp_path: Path, monkeypatch: pytest
     assert sys.modules.pop("swallowing").reached
 
 
-def test_a_signal_outside_of_imports_is_raised_at_once() -> None:
+def test_a_signal_between_imports_is_raised_at_once() -> None:
     """As without the handler; behind the command the handlers are those before it."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM)
     with pytest.raises(KeyboardInterrupt), interruptible_command():

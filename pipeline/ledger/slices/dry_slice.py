@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import RunRecord
@@ -12,7 +12,7 @@ from pipeline.ledger.slices.table import NewSlice, SlicePlace, SliceResult
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import StagedChunk
 from pipeline.ledger.store.port import Connection
-from pipeline.ledger.store.spill_file import SpillFile
+from pipeline.ledger.store.spill_file import SharedFile, SpillFile
 from pipeline.tables.mapped_chunk import MappedChunk
 
 # Bytes of blocks that are kept in memory.
@@ -70,6 +70,18 @@ class BlockPlace:
     chunk: int
 
 
+class BlockFile(Protocol):
+    """A file with blocks."""
+
+    def read_at(self, start: int, count: int) -> bytes:
+        """Return `count` bytes from an offset."""
+        ...
+
+    def close(self) -> None:
+        """Delete the file."""
+        ...
+
+
 class BlockWriter:
     """Writes blocks into an empty file, one after another. `write` appends bytes to it."""
 
@@ -96,20 +108,17 @@ class SpilledBlocks:
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self._run = run
         self._folder = folder
-        self._files = [SpillFile(folder, _MEMORY_BYTES)]
-        self._of_slice: dict[int, tuple[SpillFile, Sequence[BlockPlace]]] = {}
+        self.own = SpillFile(folder, _MEMORY_BYTES)
+        self._files: list[BlockFile] = [self.own]
+        self._of_slice: dict[int, tuple[BlockFile, Sequence[BlockPlace]]] = {}
 
-    @property
-    def own(self) -> SpillFile:
-        """The file of this process."""
-        return self._files[0]
-
-    def add_file(self) -> SpillFile:
+    def add_file(self) -> SharedFile:
         """Return a new file, for another process."""
-        self._files.append(SpillFile(self._folder, 0))
-        return self._files[-1]
+        file = SharedFile(self._folder)
+        self._files.append(file)
+        return file
 
-    def finish(self, slice_no: int, file: SpillFile, places: Sequence[BlockPlace]) -> None:
+    def finish(self, slice_no: int, file: BlockFile, places: Sequence[BlockPlace]) -> None:
         """Take blocks in a file as those of a slice, in place of earlier ones."""
         self._of_slice[slice_no] = file, places
 

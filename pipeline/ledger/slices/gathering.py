@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -60,13 +61,13 @@ class BlocksOfTable:
 class StoredChunks:
     """The waiting chunks of staged slices; see `WaitingChunks`. They are read one at a time."""
 
-    def __init__(self, blocks: Blocks, slices: Sequence[SliceRecord]) -> None:
+    def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
-        self._slices = slices
+        self.slices: Sequence[SliceRecord] = ()
 
     def loads(self) -> Iterator[Callable[[], StagedChunk]]:
         """Yield, for each chunk, a function that returns it as it was staged, each time anew."""
-        for each, place in places_of(self._slices):
+        for each, place in places_of(self.slices):
             yield from (partial(self._blocks.chunk, place, block_no) for block_no in range(each.blocks))
 
     def close(self) -> None:
@@ -99,17 +100,31 @@ def reopen_unusable(connection: Connection, run: RunRecord, slices: Sequence[Sli
     return again
 
 
-def gather(
-    run: RunRecord, folder: Path, slices: Sequence[SliceRecord], blocks: Blocks, heartbeat: Callable[[], None]
-) -> Staging:
-    """Return the staging of a run from its staged slices. `heartbeat` is called now and then."""
-    staging = Staging(run, folder, StoredChunks(blocks, slices))
-    for each, place in places_of(slices):
-        for block_no in range(each.blocks):
-            rows, data = blocks.notes(place, block_no)
-            staging.note(*notes_of(data), rows, place.rows)
-        heartbeat()
-    return staging
+class Gathering:
+    """
+    Gathers staged slices as the rows of a run, `staging`.
+
+    They are noted in the order of the inputs, also while later ones are still being staged.
+    """
+
+    def __init__(self, run: RunRecord, folder: Path, blocks: Blocks) -> None:
+        self._blocks = blocks
+        self._chunks = StoredChunks(blocks)
+        self._noted = 0
+        self.staging = Staging(run, folder, self._chunks)
+
+    def note(self, slices: Sequence[SliceRecord], heartbeat: Callable[[], None] = lambda: None) -> None:
+        """
+        Note slices that are the first ones of the run; those that were noted before are the first of these.
+
+        `heartbeat` is called now and then.
+        """
+        for each, place in islice(places_of(slices), self._noted, None):
+            for block_no in range(each.blocks):
+                rows, data = self._blocks.notes(place, block_no)
+                self.staging.note(*notes_of(data), rows, place.rows)
+            heartbeat()
+        self._noted, self._chunks.slices = len(slices), slices
 
 
 def write_findings(

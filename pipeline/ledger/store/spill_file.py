@@ -12,6 +12,22 @@ from pipeline.errors import LedgerError
 from pipeline.language import t
 
 
+@contextmanager
+def clear_errors_in(folder: Path) -> Iterator[None]:
+    """Raise LedgerError if the disk refuses a file in a folder."""
+    try:
+        yield
+    except OSError as exc:
+        raise LedgerError(
+            t(
+                "the rows that were read can't be kept in {folder} ({reason}); free space there, then resume the "
+                "run, or plan again: nothing was sent",
+                folder=folder,
+                reason=exc.strerror or exc,
+            )
+        ) from exc
+
+
 class SpillFile:
     """
     Bytes in memory, or in a temporary file if they are more than `memory_bytes`. The file is deleted with the object.
@@ -25,21 +41,15 @@ class SpillFile:
         # An abandoned run does not call `close`.
         weakref.finalize(self, self._file.close)
 
-    @property
-    def descriptor(self) -> int:
-        """The descriptor of the file, which another process may fill instead of this one."""
-        with self._with_clear_errors():
-            return self._file.fileno()
-
     def add(self, data: bytes | bytearray) -> None:
         """Append bytes."""
-        with self._with_clear_errors():
+        with clear_errors_in(self._folder):
             self._file.seek(0, os.SEEK_END)
             self._file.write(data)
 
     def read_at(self, start: int, count: int) -> bytes:
         """Return `count` bytes from an offset."""
-        with self._with_clear_errors():
+        with clear_errors_in(self._folder):
             self._file.seek(start)
             return self._file.read(count)
 
@@ -47,19 +57,32 @@ class SpillFile:
         """Delete the bytes."""
         self._file.close()
 
-    @contextmanager
-    def _with_clear_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
-            raise LedgerError(
-                t(
-                    "the rows that were read can't be kept in {folder} ({reason}); free space there, then resume the "
-                    "run, or plan again: nothing was sent",
-                    folder=self._folder,
-                    reason=exc.strerror or exc,
-                )
-            ) from exc
+
+class SharedFile:
+    """
+    A temporary file that another process fills, and this one reads. It is deleted with the object.
+
+    Raises LedgerError if it can't be made or read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with clear_errors_in(folder):
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - it ends with the object
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor for the other process."""
+        return self._file.fileno()
+
+    def read_at(self, start: int, count: int) -> bytes:
+        """Return `count` bytes from an offset. The position of the other process stays."""
+        with clear_errors_in(self._folder):
+            return os.pread(self._file.fileno(), count, start)
+
+    def close(self) -> None:
+        """Delete the bytes."""
+        self._file.close()
 
 
 def scratch_database(folder: Path) -> sqlite3.Connection:
