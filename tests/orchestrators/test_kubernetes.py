@@ -123,6 +123,21 @@ def test_a_pod_finds_what_it_names(name: str, objects: Objects) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["workers.yaml", "night.yaml"])
+def test_the_folders_of_the_claim_are_made_by_the_user_of_the_program(name: str, objects: Objects) -> None:
+    """Each folder that is mounted is made before, with the image, user and rights of the program."""
+    (before,) = pod_of(name, objects)["spec"]["initContainers"]
+    container = container_of(name, objects)
+    mounted = [mount["subPath"] for mount in container["volumeMounts"] if mount["name"] == "claim"]
+    (claim,) = before["volumeMounts"]
+
+    assert before["command"] == ["mkdir", "-p", *(f"{claim['mountPath']}/{folder}" for folder in mounted)]
+    assert claim["name"] == "claim"
+    assert {name: before[name] for name in ("image", "securityContext")} == {
+        name: container[name] for name in ("image", "securityContext")
+    }
+
+
 def test_a_probe_knocks_at_the_port_of_the_worker(objects: Objects) -> None:
     """The probes of a worker name paths that it answers, at the port of `--health-port`."""
     container = container_of("workers.yaml", objects)
