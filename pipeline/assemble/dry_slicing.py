@@ -31,7 +31,7 @@ from pipeline.language import Language, texts_in
 from pipeline.ledger.database import clear_errors_of, open_to_read
 from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.records import Phase, RunRecord
-from pipeline.ledger.slices.dry_slice import BlockFile, BlockPlace, BlockWriter, DrySlice, SpilledBlocks
+from pipeline.ledger.slices.dry_slice import BlockPlace, BlockWriter, DrySlice, SpilledBlocks
 from pipeline.ledger.slices.gathering import Gathering, with_fixes_before
 from pipeline.ledger.slices.table import NewSlice, SliceRecord, SliceResult
 from pipeline.ledger.store.spill_file import SharedFile
@@ -101,7 +101,8 @@ class DrySliceDriver:
         self._dry_run = dry_run
         self._stager = DryStager(config, dry_run.run, dry_run.salt)
         self._blocks = SpilledBlocks(dry_run.run, folder)
-        self._own = BlockWriter(self._blocks.own.add)
+        self._file = self._blocks.add_file()
+        self._writer = BlockWriter(self._file.add)
         self._folder = folder
         self._gathering = self._new_gathering()
         self._processes = processes
@@ -174,10 +175,10 @@ class DrySliceDriver:
         return Gathering(self._dry_run.run, self._folder, self._blocks)
 
     def _stage_here(self, new: NewSlice, look: Look) -> None:
-        result, places = self._stager.stage(new, self._own, lambda: look(self.staged()))
-        self._finish(new, result, self._blocks.own, places)
+        result, places = self._stager.stage(new, self._writer, lambda: look(self.staged()))
+        self._finish(new, result, self._file, places)
 
-    def _finish(self, new: NewSlice, result: SliceResult, file: BlockFile, places: Sequence[BlockPlace]) -> None:
+    def _finish(self, new: NewSlice, result: SliceResult, file: SharedFile, places: Sequence[BlockPlace]) -> None:
         self._blocks.finish(new.slice_no, file, places)
         self._staged[new.slice_no] = SliceRecord.staged(new, result)
 

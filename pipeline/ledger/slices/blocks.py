@@ -33,8 +33,9 @@ _PARTS = pa.schema([field for field in PAYLOAD if field.name not in USERS])
 _KINDS = (PART, TASK, AGREEMENT, BALANCE)
 # The fastest level: the disk of the server is slower.
 _CODEC = pa.Codec("zstd", compression_level=1)
-# The size of all pieces, or 0 if they are not compressed; then the number of pieces and the size of each.
-_SIZE, _COUNT = struct.Struct(">Q"), struct.Struct(">B")
+# A block: the size of all that follows, or 0 if it is not compressed; the number of pieces, and the size of each; the
+# pieces. Each begins at a multiple of 8 bytes: numbers in other places are read slowly, or not at all.
+_SIZE = struct.Struct(">Q")
 # The most bytes that a block unpacks to: 100 times a large one.
 _MOST_BYTES = 1 << 30
 
@@ -108,11 +109,12 @@ def chunk_as_bytes(chunk: StagedChunk, *, compresses: bool = True) -> bytes:
     return _packed(*pieces, compresses=compresses)
 
 
-def chunk_of(data: bytes, run_no: int, *, moved: int, source: int) -> StagedChunk:
+def chunk_of(data: bytes | memoryview, run_no: int, *, moved: int, source: int, is_own: bool = False) -> StagedChunk:
     """
     Return the chunk of its bytes. Raises Damaged.
 
-    Its rows are numbered `moved` more in the run, and `source` more in the file, than in the slice.
+    Its rows are numbered `moved` more in the run, and `source` more in the file, than in the slice. Texts of a block
+    that is the program's own are not checked (`is_own`): so they are not even read where nobody needs them.
     """
     with _as_damaged():
         plain, decisions, lines, rows, parts = _unpacked(data)
@@ -122,11 +124,11 @@ def chunk_of(data: bytes, run_no: int, *, moved: int, source: int) -> StagedChun
             file_no=int(facts["file_no"]),
             first_row_no=int(facts["first"]) + moved,
             source_rows=range(first + source, end + source),
-            rows=_rows(rows, ROW),
+            rows=_rows(rows, ROW, is_own=is_own),
             cells={int(at): tuple(cells) for at, cells in facts["cells"]},
             decisions=bytearray(decisions),
             faults={int(at): Fault(*fault) for at, fault in facts["faults"]},
-            parts=_rows(parts, _PARTS),
+            parts=_rows(parts, _PARTS, is_own=is_own),
             file_lines=np.cumsum(np.frombuffer(lines, np.int64)).tolist() if lines else None,
             variants={int(at): _variant(run_no, moved, *variant) for at, *variant in facts["variants"]},
         )
@@ -147,7 +149,7 @@ def notes_as_bytes(notes: Notes, states: Sequence[NotedState], *, compresses: bo
     return _packed(orjson.dumps(plain), *(table.tobytes() for table in tables), compresses=compresses)
 
 
-def notes_of(data: bytes) -> tuple[Notes, list[NotedState]]:
+def notes_of(data: bytes | memoryview) -> tuple[Notes, list[NotedState]]:
     """Return the notes of their bytes. Raises Damaged."""
     with _as_damaged():
         plain, *tables = _unpacked(data)
@@ -213,33 +215,39 @@ def _batch(rows: ArrowRows) -> memoryview:
     return memoryview(rows.batch.serialize())
 
 
-def _rows(data: bytes, schema: pa.Schema) -> ArrowRows:
+def _rows(data: memoryview, schema: pa.Schema, *, is_own: bool) -> ArrowRows:
     batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
     # Offsets beyond the data would read other memory.
-    batch.validate(full=True)
+    batch.validate(full=not is_own)
     return ArrowRows(batch)
 
 
 def _packed(*pieces: bytes | bytearray | memoryview, compresses: bool) -> bytes:
     sizes = b"".join(_SIZE.pack(len(piece)) for piece in pieces)
-    plain = b"".join([b"" if compresses else _SIZE.pack(0), _COUNT.pack(len(pieces)), sizes, *pieces])
+    parts: list[bytes | bytearray | memoryview]
+    parts = [b"" if compresses else _SIZE.pack(0), _SIZE.pack(len(pieces)), sizes]
+    for piece in pieces:
+        parts += (piece, bytes(-len(piece) % _SIZE.size))
+    plain = b"".join(parts)
     return _SIZE.pack(len(plain)) + _CODEC.compress(plain, asbytes=True) if compresses else plain
 
 
-def _unpacked(data: bytes) -> list[bytes]:
-    """Return the pieces, each in memory of its own: numbers that are not aligned are read slowly, or not at all."""
+def _unpacked(data: bytes | memoryview) -> list[memoryview]:
+    """Return the pieces, without copying them."""
     (size,) = _SIZE.unpack_from(data)
     if size > _MOST_BYTES:
         raise ValueError(size)
     packed = memoryview(data)[_SIZE.size :]
     plain = memoryview(_CODEC.decompress(packed, size)) if size else packed
-    (count,) = _COUNT.unpack_from(plain)
-    at = _COUNT.size + count * _SIZE.size
+    (count,) = _SIZE.unpack_from(plain)
+    at = (count + 1) * _SIZE.size
+    if at > len(plain):
+        raise ValueError(count)
     pieces = []
     for n in range(count):
-        (length,) = _SIZE.unpack_from(plain, _COUNT.size + n * _SIZE.size)
-        pieces.append(bytes(plain[at : at + length]))
-        at += length
+        (length,) = _SIZE.unpack_from(plain, (n + 1) * _SIZE.size)
+        pieces.append(plain[at : at + length])
+        at += length + -length % _SIZE.size
     if at != len(plain):
         raise ValueError(at)
     return pieces

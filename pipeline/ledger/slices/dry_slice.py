@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import RunRecord
@@ -12,11 +12,8 @@ from pipeline.ledger.slices.table import NewSlice, SlicePlace, SliceResult
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import StagedChunk
 from pipeline.ledger.store.port import Connection
-from pipeline.ledger.store.spill_file import SharedFile, SpillFile
+from pipeline.ledger.store.spill_file import SharedFile
 from pipeline.tables.mapped_chunk import MappedChunk
-
-# Bytes of blocks that are kept in memory.
-_MEMORY_BYTES = 8 << 20
 
 
 class DrySlice:
@@ -70,18 +67,6 @@ class BlockPlace:
     chunk: int
 
 
-class BlockFile(Protocol):
-    """A file with blocks."""
-
-    def read_at(self, start: int, count: int) -> bytes:
-        """Return `count` bytes from an offset."""
-        ...
-
-    def close(self) -> None:
-        """Delete the file."""
-        ...
-
-
 class BlockWriter:
     """Writes blocks into an empty file, one after another. `write` appends bytes to it."""
 
@@ -100,40 +85,37 @@ class BlockWriter:
 
 class SpilledBlocks:
     """
-    The blocks of a run in spill files in `folder`; see `Blocks`.
-
-    `own` is the file of this process. Each other process that stages slices has a file of its own.
+    The blocks of a run in temporary files in `folder`, one of each process that stages slices; see `Blocks`.
     """
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self._run = run
         self._folder = folder
-        self.own = SpillFile(folder, _MEMORY_BYTES)
-        self._files: list[BlockFile] = [self.own]
-        self._of_slice: dict[int, tuple[BlockFile, Sequence[BlockPlace]]] = {}
+        self._files = list[SharedFile]()
+        self._of_slice: dict[int, tuple[SharedFile, Sequence[BlockPlace]]] = {}
 
     def add_file(self) -> SharedFile:
-        """Return a new file, for another process."""
+        """Return a new file, for one process."""
         file = SharedFile(self._folder)
         self._files.append(file)
         return file
 
-    def finish(self, slice_no: int, file: BlockFile, places: Sequence[BlockPlace]) -> None:
+    def finish(self, slice_no: int, file: SharedFile, places: Sequence[BlockPlace]) -> None:
         """Take blocks in a file as those of a slice, in place of earlier ones."""
         self._of_slice[slice_no] = file, places
 
-    def notes(self, place: SlicePlace, block_no: int) -> tuple[int, bytes]:
+    def notes(self, place: SlicePlace, block_no: int) -> tuple[int, memoryview]:
         """Return the number of rows of a block, and its notes."""
         file, blocks = self._of_slice[place.slice_no]
         block = blocks[block_no]
-        return block.rows, file.read_at(block.start, block.notes)
+        return block.rows, file.view(block.start, block.notes)
 
     def chunk(self, place: SlicePlace, block_no: int) -> StagedChunk:
         """Return the chunk of a block."""
         file, blocks = self._of_slice[place.slice_no]
         block = blocks[block_no]
-        data = file.read_at(block.start + block.notes, block.chunk)
-        return chunk_of(data, self._run.run_no, moved=place.rows, source=place.rows_of_file)
+        data = file.view(block.start + block.notes, block.chunk)
+        return chunk_of(data, self._run.run_no, moved=place.rows, source=place.rows_of_file, is_own=True)
 
     def close(self) -> None:
         """Delete the blocks."""

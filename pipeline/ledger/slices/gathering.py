@@ -32,7 +32,7 @@ def places_of(slices: Sequence[SliceRecord]) -> Iterator[tuple[SliceRecord, Slic
 class Blocks(Protocol):
     """The blocks of staged slices."""
 
-    def notes(self, place: SlicePlace, block_no: int) -> tuple[int, bytes]:
+    def notes(self, place: SlicePlace, block_no: int) -> tuple[int, bytes | memoryview]:
         """Return the number of rows of a block, and its notes."""
         ...
 

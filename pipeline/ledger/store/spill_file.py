@@ -1,5 +1,6 @@
 """Temporary files without a name, for what does not fit in memory while a run reads its inputs."""
 
+import mmap
 import os
 import sqlite3
 import tempfile
@@ -60,28 +61,39 @@ class SpillFile:
 
 class SharedFile:
     """
-    A temporary file that another process fills, and this one reads. It is deleted with the object.
+    A temporary file that one process fills, this one or another, and this one reads. It is deleted with the object.
 
-    Raises LedgerError if it can't be made or read.
+    Raises LedgerError if the disk refuses it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with clear_errors_in(folder):
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - it ends with the object
+        # An abandoned plan does not call `close`.
+        weakref.finalize(self, self._file.close)
 
     @property
     def descriptor(self) -> int:
         """The descriptor for the other process."""
         return self._file.fileno()
 
-    def read_at(self, start: int, count: int) -> bytes:
-        """Return `count` bytes from an offset. The position of the other process stays."""
+    def add(self, data: bytes) -> None:
+        """Append bytes."""
         with clear_errors_in(self._folder):
-            return os.pread(self._file.fileno(), count, start)
+            left = memoryview(data)
+            while left:
+                left = left[self._file.write(left) :]
+
+    def view(self, start: int, count: int) -> memoryview:
+        """Return `count` bytes from an offset, as they are in the file: only what is used of them is read."""
+        before = start % mmap.ALLOCATIONGRANULARITY
+        with clear_errors_in(self._folder):
+            mapped = mmap.mmap(self.descriptor, before + count, offset=start - before, access=mmap.ACCESS_READ)
+        return memoryview(mapped)[before:]
 
     def close(self) -> None:
-        """Delete the bytes."""
+        """Delete the bytes, once no view of them is used."""
         self._file.close()
 
 
