@@ -1,5 +1,6 @@
 """Runs of many chunks: rows wait until all inputs are read, and are then decided together."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging import decide
 from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.ledger.store.lease import LeaseOwner
-from pipeline.ledger.store.spill_file import SpillFile
+from pipeline.ledger.store.spill_file import SharedFile, SpillFile
 from pipeline.map import retarget
 from pipeline.model import Export, Status, digest
 from tests.ledger_runs.job_runs import (
@@ -327,3 +328,18 @@ def test_a_full_disk_for_waiting_rows_is_reported(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match=r"can't be kept in .*No space left on device.*free space"):
         spill_file.add(b"rows")
+
+
+def test_a_shared_file_is_read_while_it_is_filled(tmp_path: Path) -> None:
+    """Any bytes can be viewed, and the writer goes on where it was. A view outlives the file."""
+    file = SharedFile(tmp_path)
+    file.add(b"a" * 5000)
+    first = file.view(4998, 2)
+    with os.fdopen(os.dup(file.descriptor), "wb") as other:
+        other.write(b"bcd")
+    found = bytes(file.view(4999, 4)), bytes(first)
+    file.close()
+
+    assert found == (b"abcd", b"aa")
+    assert bytes(first) == b"aa"
+    assert list(tmp_path.iterdir()) == []
