@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
@@ -108,14 +109,24 @@ def _lines(data: bytes) -> int:
     return int(np.count_nonzero(letters == ord("\n"))) + (not data.endswith(b"\n"))
 
 
-def is_well_quoted(data: bytes, form: CsvFormat) -> bool:
-    """Return whether all quotes enclose whole cells, each within one line (RFC 4180, section 2)."""
-    letters = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+def line_feeds(data: bytes) -> npt.NDArray[np.intp]:
+    """Return the places of the line feeds."""
+    return np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+
+
+def is_well_quoted(data: bytes, form: CsvFormat, line_ends: npt.NDArray[np.intp] | None = None) -> bool:
+    """
+    Return whether all quotes enclose whole cells, each within one line (RFC 4180, section 2).
+
+    `line_ends` are the places of its line feeds, if they are known.
+    """
+    letters = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
     delimiter, quote, line_end, carriage_return = map(ord, (form.delimiter, form.quote, "\n", "\r"))
     quotes = np.flatnonzero(letters == quote)
     if len(quotes) % 2:
         return False
     opening, closing = quotes[::2], quotes[1::2]
+    # The text begins a line, and its last letter ends one: at index -1 it stands before the first one.
     before, after = letters[opening - 1], letters[closing + 1]
     begins = (before == delimiter) | (before == line_end)
     ends = (after == delimiter) | (after == line_end) | (after == carriage_return)
@@ -123,7 +134,7 @@ def is_well_quoted(data: bytes, form: CsvFormat) -> bool:
     is_doubled = opening[1:] == closing[:-1] + 1
     begins[1:] |= is_doubled
     ends[:-1] |= is_doubled
-    line = np.searchsorted(np.flatnonzero(letters == line_end), quotes)
+    line = np.searchsorted(line_feeds(data) if line_ends is None else line_ends, quotes)
     return bool(begins.all() and ends.all() and (line[::2] == line[1::2]).all())
 
 

@@ -31,7 +31,7 @@ def whole_lines(read: Callable[[int], bytes], bounds: Bounds) -> Iterator[bytes 
             block = block[first:]
         last = block.rfind(b"\n") + 1
         if last:
-            yield b"".join((*begun, block[:last]))
+            yield b"".join((*begun, memoryview(block)[:last]))
         begun, begun_bytes = [block[last:]], len(block) - last
     if begun_bytes > bounds.line_bytes:
         yield None
