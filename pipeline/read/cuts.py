@@ -58,7 +58,7 @@ class CutSizes:
 
     rows: int = 100_000
     csv_bytes: int = 32 << 20
-    part_bytes: int = 4 << 20
+    part_bytes: int = 8 << 20
     bounds: Bounds = field(default_factory=Bounds)
 
 

@@ -17,7 +17,7 @@ from pipeline.run.ports import Look, SliceWorkers, StagedSlice
 from pipeline.tables.mapped_chunk import MappedChunk
 
 # Pause between looks at the slices. Seconds.
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.05
 
 StageHere = Callable[[int, Callable[[], None]], bool]
 """
