@@ -224,11 +224,8 @@ def _rows(data: memoryview, schema: pa.Schema, *, is_own: bool) -> ArrowRows:
 
 def _packed(*pieces: bytes | bytearray | memoryview, compresses: bool) -> bytes:
     sizes = b"".join(_SIZE.pack(len(piece)) for piece in pieces)
-    parts: list[bytes | bytearray | memoryview]
-    parts = [b"" if compresses else _SIZE.pack(0), _SIZE.pack(len(pieces)), sizes]
-    for piece in pieces:
-        parts += (piece, bytes(-len(piece) % _SIZE.size))
-    plain = b"".join(parts)
+    padded = (part for piece in pieces for part in (piece, bytes(-len(piece) % _SIZE.size)))
+    plain = b"".join([b"" if compresses else _SIZE.pack(0), _SIZE.pack(len(pieces)), sizes, *padded])
     return _SIZE.pack(len(plain)) + _CODEC.compress(plain, asbytes=True) if compresses else plain
 
 

@@ -84,9 +84,7 @@ class BlockWriter:
 
 
 class SpilledBlocks:
-    """
-    The blocks of a run in temporary files in `folder`, one of each process that stages slices; see `Blocks`.
-    """
+    """The blocks of a run in temporary files in `folder`, one of each process that stages slices; see `Blocks`."""
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self._run = run

@@ -110,7 +110,6 @@ class Gathering:
     def __init__(self, run: RunRecord, folder: Path, blocks: Blocks) -> None:
         self._blocks = blocks
         self._chunks = StoredChunks(blocks)
-        self._noted = 0
         self.staging = Staging(run, folder, self._chunks)
 
     def note(self, slices: Sequence[SliceRecord], heartbeat: Callable[[], None] = lambda: None) -> None:
@@ -119,12 +118,12 @@ class Gathering:
 
         `heartbeat` is called now and then.
         """
-        for each, place in islice(places_of(slices), self._noted, None):
+        for each, place in islice(places_of(slices), len(self._chunks.slices), None):
             for block_no in range(each.blocks):
                 rows, data = self._blocks.notes(place, block_no)
                 self.staging.note(*notes_of(data), rows, place.rows)
             heartbeat()
-        self._noted, self._chunks.slices = len(slices), slices
+        self._chunks.slices = slices
 
 
 def write_findings(
