@@ -20,7 +20,7 @@ from pipeline.ledger.store.database import (
     wal_path,
     with_clear_errors,
 )
-from pipeline.ledger.store.lease import HeldLease, Lease
+from pipeline.ledger.store.lease import LEASE_SECONDS, HeldLease, Lease
 from pipeline.ledger.store.loss_detection.lost_file import LostFileCheck, Place
 from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.loss_detection.traces import has_sent
@@ -252,11 +252,12 @@ def open_database(
     *,
     only_reads: bool = False,
     busy_seconds: float = BUSY_SECONDS,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> Database:
     """Open the ledger in a file or on a server. Raises LedgerError if it can't be used."""
     if isinstance(place, Path):
         return SqliteFile(place, clock, marks, connect, only_reads=only_reads, busy_seconds=busy_seconds)
-    opened: Database = postgresql_for(place).PostgresDatabase(place, clock, marks)
+    opened: Database = postgresql_for(place).PostgresDatabase(place, clock, marks, lease_seconds=lease_seconds)
     return opened
 
 

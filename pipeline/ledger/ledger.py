@@ -90,7 +90,13 @@ class Ledger:
         self._sizes = sizes
         self._lease_seconds = lease_seconds
         self._file = open_database(
-            place, clock, traces.marks(), connect, only_reads=only_reads, busy_seconds=busy_seconds
+            place,
+            clock,
+            traces.marks(),
+            connect,
+            only_reads=only_reads,
+            busy_seconds=busy_seconds,
+            lease_seconds=lease_seconds,
         )
 
     def quotas(self) -> Quotas:

@@ -195,7 +195,7 @@ def test_a_sender_that_is_frozen_in_a_transaction_does_not_block_a_takeover(host
     """Rule C: the server ends its transaction; what was written in it is gone, and the sender is refused."""
     run = hosts.offered()
     sender, held = hosts.joined(run), Held()
-    frozen = PostgresDatabase(server, SystemClock(), Marks([]), idle_seconds=0.5)
+    frozen = PostgresDatabase(server, SystemClock(), Marks([]), lease_seconds=2.0)
     transactions = frozen.transactions(sender._lease, run.run.account_no)
     with ThreadPoolExecutor(1) as threads:
         old = threads.submit(transactions.run, held)
@@ -208,6 +208,26 @@ def test_a_sender_that_is_frozen_in_a_transaction_does_not_block_a_takeover(host
     frozen.close()
 
     assert (left, reason) == (0, [(None,)])
+
+
+def test_a_sender_that_is_frozen_in_a_transaction_costs_no_other_one_its_lease(server: Server) -> None:
+    """Two others wait until the server has ended the transaction. Then both go on: no lease of theirs has ended."""
+    hosts, held = Hosts(server, seconds=6.0), Held()
+    run = hosts.offered()
+    frozen, one, two = (hosts.joined(run) for _ in range(3))
+    with ThreadPoolExecutor(1) as threads:
+        old = threads.submit(frozen._transactions.run, held)
+        assert held.is_inside.wait(60)
+        # Who takes a partition ends senders whose lease has ended.
+        found = [first(sender).row_no for sender in (one, two)]
+        held.may_end.set()
+        late = old.result(60)
+    for sender in (one, two):
+        sender.heartbeat()
+    for ledger in hosts.opened:
+        ledger.close()
+
+    assert (len(set(found)), late) == (2, "written")
 
 
 def test_the_intents_of_a_dead_sender_are_in_doubt_for_the_next_one(hosts: Hosts, server: Server) -> None:

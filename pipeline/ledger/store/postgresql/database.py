@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.language import t
-from pipeline.ledger.store.lease import HeldLease
+from pipeline.ledger.store.lease import LEASE_SECONDS, HeldLease
 from pipeline.ledger.store.loss_detection.marks import Marks
 from pipeline.ledger.store.port import Connection, Server
 from pipeline.ledger.store.postgresql.connection import (
@@ -23,7 +23,7 @@ from pipeline.ledger.store.postgresql.errors import with_clear_errors
 from pipeline.ledger.store.postgresql.quotas import ServerQuotaStore
 from pipeline.ledger.store.postgresql.schema import FIRST_VERSION, MIGRATIONS, VERSION, VERSION_TABLE
 from pipeline.ledger.store.postgresql.transactions import (
-    IDLE_SECONDS,
+    IDLE_SHARE,
     LEDGER_LOCK,
     LOCK_SECONDS,
     PostgresTransactions,
@@ -45,8 +45,8 @@ class PostgresDatabase:
     The ledger on a server; see `pipeline.ledger.database.Database`.
 
     It has a connection to write, one to read, and one for quotas. `patience` is how long the server may be away,
-    `idle_seconds` how long a transaction may be idle, `lock_seconds` how long it waits for a lock. Tests pass a
-    `connect` of their own.
+    `lease_seconds` the length of leases, `lock_seconds` how long a transaction waits for a lock. Tests pass a `connect`
+    of their own.
     """
 
     has_senders = True
@@ -58,14 +58,14 @@ class PostgresDatabase:
         marks: Marks,
         *,
         patience: float = PATIENCE_SECONDS,
-        idle_seconds: float = IDLE_SECONDS,
+        lease_seconds: float = LEASE_SECONDS,
         lock_seconds: float = LOCK_SECONDS,
         connect: ConnectServer = connected,
     ) -> None:
         self.name, self.scratch, self.marks = str(server), server.scratch, marks
         self.on_look: Callable[[], None] | None = None
         self._server, self._clock, self._patience, self._connect = server, clock, patience, connect
-        self._bounds: dict[str, Any] = {"idle_seconds": idle_seconds, "lock_seconds": lock_seconds}
+        self._bounds: dict[str, Any] = {"idle_seconds": lease_seconds * IDLE_SHARE, "lock_seconds": lock_seconds}
         self._writing, self._reading = threading.Lock(), threading.Lock()
         with self.clear_errors():
             self.writer = self._connected()

@@ -14,9 +14,10 @@ from pipeline.ledger.store.postgresql.connection import ConnectionLost, Postgres
 
 T = TypeVar("T")
 
-# How long a transaction waits for a lock, and may be idle. A lease is longer than both together.
+# How long a transaction waits for a lock.
 LOCK_SECONDS = 20.0
-IDLE_SECONDS = 8.0
+# How long a transaction may be idle, as a share of a lease: who waits for its locks keeps its own lease.
+IDLE_SHARE = 1 / 4
 # The advisory lock that transactions of runs share. One that concerns several accounts or runs has it alone.
 LEDGER_LOCK = 0x6266696C
 # Errors after which the same transaction may succeed: a deadlock, and a conflict of serializable transactions.
@@ -51,7 +52,7 @@ class PostgresTransactions:
         *,
         turn: threading.Lock,
         is_alone: bool = True,
-        idle_seconds: float = IDLE_SECONDS,
+        idle_seconds: float,
         lock_seconds: float = LOCK_SECONDS,
     ) -> None:
         self._connection = connection
