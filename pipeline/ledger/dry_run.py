@@ -20,7 +20,7 @@ from pipeline.ledger.records import InputRecord, NewRun, Rekey, RunRecord, Stage
 from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.staging import balances, decide
 from pipeline.ledger.staging.changes import ExportComparison, ExportDifferences
-from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, numbers
+from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, distinct, numbers
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import LocalStaging, Staging
@@ -223,7 +223,7 @@ def _lanes_of(part: Iterable[EntryTable]) -> int:
     """Count the lanes of a partition."""
     lanes = np.empty(0, np.uint64)
     for entries in part:
-        lanes = np.unique(np.concatenate([lanes, entries["lane"][:, 0]]))
+        lanes = distinct(np.concatenate([lanes, entries["lane"][:, 0]]))
     return len(lanes)
 
 

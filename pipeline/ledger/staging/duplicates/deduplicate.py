@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.staging.duplicates.partitions import EntryTable, group_firsts, group_starts, with_duplicates
+from pipeline.ledger.staging.duplicates.partitions import (
+    EntryTable,
+    distinct,
+    group_firsts,
+    group_starts,
+    with_duplicates,
+)
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 
 # Sorts entries so that equal ones are adjacent, in the field of the partition; the one that counts comes first.
@@ -119,13 +125,13 @@ def contradicting_lanes(
     for part in agreements:
         found = _with_different(part, "agreement", lambda entries: entries["lane"][:, 0], _BY_AGREEMENT)
         for table in part if len(found) else ():
-            lanes.append(np.unique(table["lane"][np.isin(table["agreement"][:, 0], found), 0]))
+            lanes.append(distinct(table["lane"][np.isin(table["agreement"][:, 0], found), 0]))
             count += len(lanes[-1])
             if count >= at_once:
-                yield np.unique(np.concatenate(lanes))
+                yield distinct(np.concatenate(lanes))
                 lanes, count = [], 0
     if count:
-        yield np.unique(np.concatenate(lanes))
+        yield distinct(np.concatenate(lanes))
 
 
 def _with_different(

@@ -157,15 +157,27 @@ def digests(table: EntryTable) -> list[bytes]:
 
 
 def with_duplicates(entries: EntryTable, name: str) -> EntryTable:
-    """Return the entries whose hash in this field comes twice, by its first half; quick where there are none."""
+    """
+    Return the entries whose hash in this field comes twice, by its first half, which they are sorted by.
+
+    Equal hashes are in any order: a stable sort takes 5 times as long.
+    """
     first = entries[name][:, 0]
-    order = np.argsort(first, kind="stable")
+    order = np.argsort(first)
     ordered = first[order]
     is_duplicate = np.zeros(len(entries), dtype=bool)
     equal = ordered[1:] == ordered[:-1]
     is_duplicate[1:] |= equal
     is_duplicate[:-1] |= equal
     return entries[order[is_duplicate]]
+
+
+def distinct(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return each hash once, sorted. `np.unique` takes 10 times as long."""
+    ordered = np.sort(hashes)
+    is_first = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    return ordered[is_first]
 
 
 def group_starts(*columns: EntryTable) -> npt.NDArray[np.bool_]:
