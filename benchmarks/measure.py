@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
@@ -53,6 +54,16 @@ def cost_of(command: Sequence[str], *, folder: Path, accept: Collection[int] = (
             sys.stderr.write(_text(err))
             raise Unavailable(f"failed with exit code {process.returncode}", process.returncode)
         return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, _text(out))
+
+
+def cost_at_once(commands: Sequence[Callable[[], Cost]]) -> Cost:
+    """Run commands at once; return the cost of all of them divided by their number, with what all have printed."""
+    began = time.perf_counter()
+    with ThreadPoolExecutor(len(commands)) as threads:
+        costs = list(threads.map(lambda command: command(), commands))
+    wall, cpu = time.perf_counter() - began, sum(cost.cpu_seconds for cost in costs)
+    peak, printed = max(cost.peak_mib for cost in costs), "".join(cost.stdout for cost in costs)
+    return Cost(wall / len(commands), cpu / len(commands), peak, printed)
 
 
 def _text(file: IO[bytes]) -> str:

@@ -1,11 +1,9 @@
 """Planning by several processes, compared with what the machine gives two programs at once."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from benchmarks.comparison import Candidate, compare
-from benchmarks.measure import Cost, Unavailable
+from benchmarks.measure import Cost, Unavailable, cost_at_once
 from benchmarks.postgresql import SharedCost, shared_cost
 from benchmarks.scene import Scene, Workspace
 from benchmarks.table import Table
@@ -55,11 +53,7 @@ def _seconds(each: SharedCost) -> float:
 
 def _planned(workspace: Workspace, orders: str, rows: int, way: str) -> Cost:
     if way == _AT_ONCE:
-        began = time.perf_counter()
-        with ThreadPoolExecutor(2) as both:
-            costs = list(both.map(lambda _: _planned(workspace, orders, rows, "1 process"), range(2)))
-        cpu, peak = sum(each.cpu_seconds for each in costs), max(each.peak_mib for each in costs)
-        return Cost((time.perf_counter() - began) / 2, cpu / 2, peak)
+        return cost_at_once([partial(_planned, workspace, orders, rows, "1 process")] * 2)
     cost, counts = workspace.summary("plan", "orders", orders, *_WAYS[way])
     if sum(counts.values()) != rows:
         raise Unavailable(f"{sum(counts.values())} rows were planned, of {rows}")

@@ -1,15 +1,13 @@
 """Several processes for one run: sending and staging, with a ledger in a file and on a PostgreSQL server."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks.cluster import BenchmarkCluster, benchmark_cluster
 from benchmarks.comparison import Candidate, Measurements, compare
-from benchmarks.measure import Cost, Unavailable, cost_of, python
+from benchmarks.measure import Cost, Unavailable, cost_at_once, cost_of, python
 from benchmarks.postgresql import BenchmarkServer, SharedCost, shared_cost
 from benchmarks.scene import Scene, Workspace
 from benchmarks.table import Table
@@ -198,18 +196,14 @@ def _staged_at_once(
 ) -> SharedCost:
     """Stage into two ledgers at once, by one process each; return half of the cost of both."""
 
+    def staged(url: str | None) -> Cost:
+        return _staged(scene, server, orders, url, 1).cost
+
     def both() -> Cost:
-        began = time.perf_counter()
-        with ThreadPoolExecutor(2) as threads:
-            costs = list(threads.map(lambda url: _staged(scene, server, orders, url, 1).cost, urls))
-        seconds, cpu = zip(*(map(float, cost.stdout.split()[:2]) for cost in costs), strict=True)
-        return replace(
-            costs[0],
-            wall_seconds=(time.perf_counter() - began) / 2,
-            cpu_seconds=sum(cost.cpu_seconds for cost in costs) / 2,
-            # Each process does a half of the work of one command.
-            stdout=f"{max(seconds) / 2} {sum(cpu) / 4} {sum(cpu) / 4}",
-        )
+        cost = cost_at_once([partial(staged, url) for url in urls])
+        seconds, cpu = zip(*(map(float, line.split()[:2]) for line in cost.stdout.splitlines()), strict=True)
+        # Each process does a half of the work of one command.
+        return replace(cost, stdout=f"{max(seconds) / 2} {sum(cpu) / 4} {sum(cpu) / 4}")
 
     cost = shared_cost(server, both)
     return replace(cost, server_seconds=cost.server_seconds / 2)

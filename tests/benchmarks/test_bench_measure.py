@@ -1,11 +1,13 @@
 """Figures: measuring, combining and formatting."""
 
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from benchmarks.comparison import Candidate, compare
-from benchmarks.measure import Cost, Pace, Unavailable, cost_of, number, pace_of, python, ratios, spread
+from benchmarks.measure import Cost, Pace, Unavailable, cost_at_once, cost_of, number, pace_of, python, ratios, spread
 from benchmarks.peers.installed import PEERS, python_of
 from benchmarks.quota import shares
 
@@ -47,6 +49,20 @@ def test_too_few_rows_are_not_measured() -> None:
 def test_a_pace_is_shared_evenly() -> None:
     """The cost of several items is divided evenly."""
     assert Pace(4.0, 2.0, 10.0, 5.0).shared_by(4) == Pace(1.0, 0.5, 10.0, 5.0)
+
+
+def test_commands_at_once_share_their_cost() -> None:
+    """They run at the same time; time is divided by their number, and the peak is that of the largest."""
+    both_run = Barrier(2, timeout=60)
+
+    def command(name: str) -> Cost:
+        both_run.wait()
+        return Cost(5.0, 3.0 if name == "a" else 4.0, 200.0 if name == "a" else 100.0, f"{name}\n")
+
+    cost = cost_at_once([partial(command, name) for name in ("a", "b")])
+
+    assert (cost.cpu_seconds, cost.peak_mib, cost.stdout) == (3.5, 200.0, "a\nb\n")
+    assert cost.wall_seconds < 5.0
 
 
 def test_the_cost_of_a_command_is_that_of_its_process(tmp_path: Path) -> None:
