@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Pause until a signal that came during an import is sent again.
+# Interval at which a signal that came during an import is sent again.
 _AGAIN_SECONDS = 0.02
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
     """
-    Raise KeyboardInterrupt; the handler of a signal. While a module is imported, have the signal sent again instead.
+    Raise KeyboardInterrupt; the handler of a signal. While a module is imported, have the signal sent again.
 
     Extensions in C may swallow what is raised while they are imported, or raise another error for it.
     """
     if not _is_importing(frame):
+        signal.setitimer(signal.ITIMER_REAL, 0)
         raise KeyboardInterrupt
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+    # Again and again: a signal that comes just before a call that waits does not end that call.
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS, _AGAIN_SECONDS)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -2,8 +2,10 @@
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -20,20 +22,55 @@ except KeyboardInterrupt:
 """
 
 
-def _import_and_wait(name: str) -> None:
-    import_module(name)
-    while True:
-        signal.pause()
+@pytest.fixture(autouse=True)
+def default_handler() -> Iterator[None]:
+    """Have the default handler of SIGINT. A process that a script starts in the background ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
-def test_a_signal_is_not_raised_in_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The import ends as without the signal, and the signal is raised soon after it."""
+@pytest.fixture
+def swallowing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the name of a module that swallows a signal while it is imported."""
     (tmp_path / "swallowing.py").write_text(_SWALLOWS, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(KeyboardInterrupt), interruptible_command():
-        _import_and_wait("swallowing")
+    yield "swallowing"
+    del sys.modules["swallowing"]
 
-    assert sys.modules.pop("swallowing").reached
+
+def _import_and_wait(name: str, before_wait: Callable[[], None] = lambda: None) -> None:
+    import_module(name)
+    before_wait()
+    Event().wait(60)
+
+
+def test_a_signal_is_not_raised_in_an_import(swallowing: str) -> None:
+    """The import ends as without the signal, and the signal is raised soon after it."""
+    with pytest.raises(KeyboardInterrupt), interruptible_command():
+        _import_and_wait(swallowing)
+
+    assert sys.modules[swallowing].reached
+
+
+def test_a_signal_is_sent_again_until_it_is_raised(swallowing: str) -> None:
+    """One that comes just before a call that waits has no effect on that call."""
+    lost = list[int]()
+
+    def lose_three() -> None:
+        raises = signal.getsignal(signal.SIGALRM)
+
+        def lose(number: int, _: object) -> None:
+            lost.append(number)
+            if len(lost) == 3:
+                signal.signal(signal.SIGALRM, raises)
+
+        signal.signal(signal.SIGALRM, lose)
+
+    with pytest.raises(KeyboardInterrupt), interruptible_command():
+        _import_and_wait(swallowing, lose_three)
+
+    assert len(lost) == 3
 
 
 def test_a_signal_between_imports_is_raised_at_once() -> None:
