@@ -344,7 +344,9 @@ class RunLedger(SendingLedger):
             self.heartbeat()
 
     def _count_senders(self, connection: Connection) -> int:
-        return end_dead_senders(connection, self.run.run_no, self._file.now(connection), self._is_gone)
+        now = self._file.now(connection)
+        self._lease.renew(connection, now)
+        return end_dead_senders(connection, self.run.run_no, now, self._is_gone)
 
     def dues_in_doubt(self) -> Iterator[NamedDue]:
         """Yield the dues of the run that may have been applied, lane by lane. None was settled by another run."""

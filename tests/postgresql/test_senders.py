@@ -252,20 +252,47 @@ def test_the_intents_of_a_dead_sender_are_in_doubt_for_the_next_one(hosts: Hosts
         alive._commit(lambda c: c.execute("SELECT 1"))
 
 
-def test_a_lease_that_nobody_took_goes_on(hosts: Hosts) -> None:
-    """A sender that was held up ends the lease of others, and keeps its own."""
+@pytest.mark.parametrize("first_back", ["a sender that takes", "a sender that renews", "the leading process"])
+def test_what_held_up_all_ends_no_lease(hosts: Hosts, first_back: str) -> None:
+    """A process whose own lease has ended, as all have after an outage of the server, extends those of all others."""
     run = hosts.offered()
-    dead = hosts.joined(run)
-    dead._file.writer.execute("UPDATE senders SET expires_at = ''")
-    late = hosts.joined(run)
-    late._file.writer.execute("UPDATE senders SET expires_at = ''")
-    due = first(late)
-    send(late, due)
-    late.heartbeat()
+    one, two = hosts.joined(run), hosts.joined(run)
+    _end_leases(run, "senders")
+    match first_back:
+        case "a sender that takes":
+            first(one)
+        case "a sender that renews":
+            one._commit(lambda c: one._lease.renew(c, one._file.now(c)))
+        case _:
+            _end_leases(run, "jobs")
+    left = run.look(Known())
+    dues = [first(sender) for sender in (two, one)]
+    for sender in (one, two):
+        sender.heartbeat()
 
-    assert due.row_no == 1
+    assert left.count == 3
+    assert len({due.row_no for due in dues}) == 2
+
+
+def test_a_lease_that_ended_alone_is_taken(hosts: Hosts) -> None:
+    """A process whose own lease goes on ends those of others, and extends none."""
+    run = hosts.offered()
+    dead, alive = hosts.joined(run), hosts.joined(run)
+    due = first(dead)
+    _end_leases(run, f"senders WHERE sender_no = {dead._sender.sender_no}")
+    alive._commit(lambda c: alive._lease.renew(c, alive._file.now(c)))
+    taken = first(alive)
+
+    assert taken.row_no == due.row_no
     with pytest.raises(LedgerError, match="this sender was held up"):
         dead._commit(lambda c: c.execute("SELECT 1"))
+
+
+def _end_leases(run: RunLedger, *lines: str) -> None:
+    """End leases: all of a table, or those for which a condition holds."""
+    for each in lines:
+        table, _, condition = each.partition(" ")
+        run._file.writer.execute(f"UPDATE {table} SET expires_at = '2000-01-01T00:00:00+00:00' {condition}")
 
 
 def test_a_due_that_was_cut_short_is_due_for_the_next_sender(hosts: Hosts) -> None:

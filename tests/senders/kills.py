@@ -23,6 +23,8 @@ SLOW = InjectedFault(FaultKind.SLOW, seconds=0.05, when=When.AFTER_APPLYING)
 HELD = InjectedFault(FaultKind.SLOW, seconds=1.0, when=When.AFTER_APPLYING)
 # How much longer than its lease a process is frozen.
 _LONGER = 1.5
+# The lease of processes that the server's outage cuts off: all have to be back before another one ends.
+OUTAGE_LEASE_SECONDS = 4.0
 # At once, with answers that take this long, a process has as many requests under way as it can.
 _DRAIN_SECONDS = 30.0
 
@@ -53,9 +55,7 @@ def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0
     """
     wanted = prepare(scene, rows)
     scene.simulator.set_faults([HELD])
-    worker = scene.start("worker", "--log-format", "json")
-    lines = Lines(worker)
-    wait_until(lambda: lines.has("worker_begun"))
+    worker, lines = start_worker(scene)
     leader = scene.start("run", "orders", "--no-progress")
     wait_for_senders(scene, leader, 2)
     scene.simulator.set_faults([SLOW])
@@ -79,6 +79,40 @@ def play(scene: Scene, death: Death, *, after: int, rows: int, within: float = 0
         drain(worker, lines)
     check(scene, ended, wanted)
     return Killed(ended.exit_code, was_refused="held up for longer than its lease" in lines.text)
+
+
+def outlast(scene: Scene, server: PostgresServer, *, after: int, rows: int, away: float) -> None:
+    """
+    Let three processes send a run, crash the server after so many requests, and start it again after `away` seconds.
+
+    That is longer than their leases. Raises AssertionError for each promise that does not hold, and if a process lost
+    its lease.
+    """
+    assert away > OUTAGE_LEASE_SECONDS
+    wanted = prepare(scene, rows)
+    scene.simulator.set_faults([HELD])
+    workers = [start_worker(scene, OUTAGE_LEASE_SECONDS) for _ in range(2)]
+    leader = scene.start("run", "orders", "--no-progress", lease=OUTAGE_LEASE_SECONDS)
+    wait_for_senders(scene, leader, 3)
+    scene.simulator.set_faults([SLOW])
+    wait_for_requests(scene, leader, after, 0.0)
+    scene.disconnect()
+    server.kill()
+    time.sleep(away)
+    server.start()
+    ended = end_of(leader)
+    for worker, lines in workers:
+        drain(worker, lines)
+        assert not lines.has("sender_failed"), lines.text
+    check(scene, ended, wanted)
+
+
+def start_worker(scene: Scene, lease: float = LEASE_SECONDS) -> tuple[subprocess.Popen[str], "Lines"]:
+    """Start a worker; return it with the lines of its log, once it waits for runs."""
+    worker = scene.start("worker", "--log-format", "json", lease=lease)
+    lines = Lines(worker)
+    wait_until(lambda: lines.has("worker_begun"))
+    return worker, lines
 
 
 def play_alone(server: PostgresServer, play: Callable[[Scene], Killed], child: str = "tests.senders.child") -> str:

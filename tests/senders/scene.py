@@ -130,8 +130,13 @@ class Scene:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             process.communicate()
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the own connection to the server; `ask` connects again."""
         if self.connection is not None:
             self.connection.close()
+            self.connection = None
 
 
 @contextmanager

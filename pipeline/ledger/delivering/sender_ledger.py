@@ -120,7 +120,8 @@ class SenderLedger(SendingLedger):
     def _take(self) -> Partition | None:
         def write(connection: Connection) -> Partition | None:
             now = self._file.now(connection)
-            end_dead_senders(connection, self.run.run_no, now, self._is_gone, self._sender)
+            self._sender.renew(connection, now)
+            end_dead_senders(connection, self.run.run_no, now, self._is_gone)
             return partitions.take(connection, self.run, self._sender.sender_no, self._wanted)
 
         taken = self._commit(write)

@@ -50,6 +50,16 @@ _JOB_TO_TAKE = Sql(_JOB, postgresql=f"{_JOB} FOR UPDATE")
 # On a server: lock the job for a transaction of its run, and count that transaction. Then the count alone.
 _LOCK = "UPDATE jobs SET commits = commits + 1 WHERE job = ? AND fence = ? RETURNING commits"
 _COUNT = "SELECT commits FROM jobs WHERE job = ? AND fence = ? FOR UPDATE"
+# Extend the leases of a run's senders that have ended, if that of the job has. A file has no senders.
+_RENEW_SENDERS = Sql(
+    "SELECT 1 WHERE FALSE",
+    postgresql="""
+        UPDATE senders SET expires_at = :expires_at
+        WHERE run_no = (SELECT run_no FROM runs WHERE run_id = :run_id) AND expires_at <= :now
+            AND (SELECT expires_at FROM jobs WHERE job = :job) <= :now
+    """,
+)
+_RENEW = "UPDATE jobs SET expires_at = :expires_at WHERE job = :job"
 _OTHER_JOBS = f"{_JOBS} WHERE job <> ? ORDER BY job"
 # Give a job to a run.
 _TAKE = """
@@ -239,8 +249,10 @@ class Lease:
         return self._number(connection, _COUNT)
 
     def renew(self, connection: Connection, now: datetime) -> None:
-        """Extend the lease from now on."""
-        connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (expiry(now, self.seconds), self.job))
+        """Extend the lease from now on; if it has ended, also those of the run's senders that have."""
+        values = {"expires_at": expiry(now, self.seconds), "now": now.isoformat(), "job": self.job}
+        connection.execute(_RENEW_SENDERS, {**values, "run_id": self.run_id})
+        connection.execute(_RENEW, values)
 
     def release(self, connection: Connection) -> None:
         """Return the lease; the fence stays in the ledger, so that it only grows."""

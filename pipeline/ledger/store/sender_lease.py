@@ -3,6 +3,9 @@ The lease of a sender: one of several processes that send for a run, each its ow
 
 A number is never given twice, so it is the fence of the partitions that name it: once the line is deleted, the sender
 can write nothing more. The line goes when the sender leaves, or when another process sees that the lease has ended.
+
+A process whose own lease has ended does not know whether others are alive: what held it up, such as a restart of the
+server, may have held up all. So it extends their leases with its own.
 """
 
 from collections.abc import Sequence
@@ -18,6 +21,10 @@ _ADD = "INSERT INTO senders (run_no, holder, expires_at) VALUES (?, ?, ?) RETURN
 # Lock the sender for a transaction, and count that transaction. Then the count alone.
 _LOCK = "UPDATE senders SET commits = commits + 1 WHERE sender_no = ? RETURNING commits"
 _COUNT = "SELECT commits FROM senders WHERE sender_no = ? FOR UPDATE"
+_RENEW = """
+UPDATE senders SET expires_at = :expires_at WHERE sender_no = :sender_no OR (run_no = :run_no AND expires_at <= :now
+    AND (SELECT expires_at FROM senders WHERE sender_no = :sender_no) <= :now)
+"""
 # The senders of a run. The query waits for their transactions.
 _OF_RUN = "SELECT sender_no, holder, expires_at FROM senders WHERE run_no = ? ORDER BY sender_no FOR UPDATE"
 _FREE_PARTITIONS = """
@@ -45,9 +52,9 @@ class SenderLease:
         return self._number(connection, _COUNT)
 
     def renew(self, connection: Connection, now: datetime) -> None:
-        """Extend the lease from now on."""
-        values = (expiry(now, self.seconds), self.sender_no)
-        connection.execute("UPDATE senders SET expires_at = ? WHERE sender_no = ?", values)
+        """Extend the lease from now on; if it has ended, also those of the run's senders that have."""
+        values = {"expires_at": expiry(now, self.seconds), "now": now.isoformat()}
+        connection.execute(_RENEW, {**values, "sender_no": self.sender_no, "run_no": self.run_no})
 
     def release(self, connection: Connection) -> None:
         """Return the lease: the partitions are free."""
@@ -71,15 +78,13 @@ def add_sender(connection: Connection, run_no: int, owner: LeaseOwner, now: date
     return SenderLease(run_no, int(sender_no), owner, seconds)
 
 
-def end_dead_senders(
-    connection: Connection, run_no: int, now: datetime, is_gone: IsGone, own: SenderLease | None = None
-) -> int:
+def end_dead_senders(connection: Connection, run_no: int, now: datetime, is_gone: IsGone) -> int:
     """
     Free the partitions of senders that have surely ended or whose lease has; return how many others are left.
 
-    The own lease that ended while nobody took it goes on.
+    A process that has a lease of the run renews it before.
     """
-    senders = [line for line in connection.execute(_OF_RUN, (run_no,)) if own is None or line[0] != own.sender_no]
+    senders = connection.execute(_OF_RUN, (run_no,)).fetchall()
     dead = [number for number, owner, expires_at in senders if expires_at <= now.isoformat() or is_gone(owner)]
     if dead:
         end_senders(connection, run_no, dead)
