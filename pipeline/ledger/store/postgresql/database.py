@@ -121,7 +121,8 @@ class PostgresDatabase:
         """Return the store of quotas on the server."""
         if self._quotas is None:
             with self.clear_errors():
-                self._quotas = ServerQuotaStore(self._connected(), self.name, self._clock)
+                idle_seconds = self._bounds["idle_seconds"]
+                self._quotas = ServerQuotaStore(self._connected(), self.name, self._clock, idle_seconds=idle_seconds)
         return self._quotas
 
     def forget_quotas(self) -> None:

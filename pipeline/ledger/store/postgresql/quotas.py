@@ -8,14 +8,16 @@ from typing import TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.language import t
+from pipeline.ledger.store.lease import LEASE_SECONDS
 from pipeline.ledger.store.loss_detection.traces import has_sent
 from pipeline.ledger.store.postgresql.connection import ConnectionLost, PostgresConnection
 from pipeline.ledger.store.postgresql.errors import with_clear_errors
+from pipeline.ledger.store.postgresql.transactions import IDLE_SHARE
 
 T = TypeVar("T")
 
 # A commit may be lost when the server crashes. The table is not logged, so it is empty then.
-_BEGIN = "SET LOCAL synchronous_commit = off; SET LOCAL idle_in_transaction_session_timeout = 5000"
+_NOT_SYNCED = "SET LOCAL synchronous_commit = off"
 _ADD = "INSERT INTO quotas (name, state) VALUES (?, ?) ON CONFLICT DO NOTHING"
 # The state of a quota, the server's time, and when the server started; both in seconds since 1970.
 _STATE = """
@@ -44,12 +46,23 @@ class ServerQuotaStore:
 
     `epoch` names this start of the server. If the server's clock has jumped, `step` gets a state of no known format.
     So it does if the ledger has sent and knows nothing of the quota: after a crash of the server, a resync or a copy.
+
+    A transaction may be idle for `idle_seconds`: a frozen process holds up all others until then.
     """
 
-    def __init__(self, connection: PostgresConnection, name: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        connection: PostgresConnection,
+        name: str,
+        clock: Clock,
+        *,
+        idle_seconds: float = LEASE_SECONDS * IDLE_SHARE,
+    ) -> None:
         self._connection = connection
         self._name = name
         self._clock = clock
+        bound = f"SET LOCAL idle_in_transaction_session_timeout = {int(idle_seconds * 1000)}"
+        self._read_state = f"{_NOT_SYNCED}; {bound}; {_STATE}"
         self._turn = threading.Lock()
         self._is_known: set[str] = set()
         # A ledger that has sent nothing has no quota to be cautious with.
@@ -99,7 +112,7 @@ class ServerQuotaStore:
     def _begin(self, name: str) -> tuple[bytes | None, bool]:
         """Begin a transaction; return the state of a quota, which is locked, and whether the server's clock jumped."""
         sent_at = self._clock.steady()
-        line = self._connection.begin(f"{_BEGIN}; {_STATE}", (name,)).fetchone()
+        line = self._connection.begin(self._read_state, (name,)).fetchone()
         if self._clock.steady() - sent_at > _LONG_EXCHANGE_SECONDS or line is None:
             sent_at = self._clock.steady()
             line = self._read(name)
