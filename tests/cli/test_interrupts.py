@@ -10,6 +10,7 @@ from threading import Event
 import pytest
 
 from pipeline.cli.interrupts import interruptible_command
+from tests import signals
 
 # An extension in C may do this.
 _SWALLOWS = """
@@ -22,12 +23,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.fixture(autouse=True)
-def default_handler() -> Iterator[None]:
-    """Have the default handler of SIGINT. A process that a script starts in the background ignores SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+python_handles_sigint = signals.python_handles_sigint
 
 
 @pytest.fixture

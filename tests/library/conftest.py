@@ -1,6 +1,5 @@
 """A config with one job whose platform is a simulator, and orders for it."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.simulator import Simulator, client_config, write_client_keys
+from tests import signals
 
 _JOB = """
 [jobs.orders]
@@ -24,12 +24,7 @@ biz_time = "2025-11-20 10:00:00"
 """
 
 
-@pytest.fixture(autouse=True)
-def python_handles_sigint() -> Iterator[None]:
-    """Let SIGINT raise KeyboardInterrupt, also where the tests were started in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+python_handles_sigint = signals.python_handles_sigint
 
 
 @pytest.fixture
