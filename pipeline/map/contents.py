@@ -7,8 +7,7 @@ import orjson
 from pipeline.map.bind import RowMapper
 from pipeline.map.columns.field_sources import find_sources
 from pipeline.map.rules import MappingRules
-from pipeline.model import Invalid, Row, digest
-from pipeline.tables.mapped_chunk import key_of_row
+from pipeline.model import Invalid, Payload, Row, digest
 
 
 class RowContents:
@@ -32,10 +31,9 @@ class RowContents:
         values = {name: text for name, cell in said.items() if (text := self._sources.text_of(name, cell))}
         return digest("texts", _canonical_json(texts)), digest("values", _canonical_json(self._rows.read(values)))
 
-    def key_of(self, cells: tuple[str | None, ...]) -> str | None:
-        """Return the request key of a row; None without a valid one."""
-        mapped = self._rows.map_wanted(Row(1, cells))
-        return mapped.request_key if isinstance(mapped, Invalid) else key_of_row(mapped)
+    def mapped(self, cells: tuple[str | None, ...]) -> tuple[Payload, ...] | Invalid:
+        """Return the payloads of a row, or why it is invalid."""
+        return self._rows.map_wanted(Row(1, cells))
 
 
 def _canonical_json(values: Mapping[str, object]) -> bytes:

@@ -8,9 +8,9 @@ from typing import Protocol
 from pipeline.language import counted, t
 from pipeline.ledger.history.origins import Origin
 from pipeline.map import MappingRules, RoundedIds, RowContents
-from pipeline.model import BadRow, Fault, Row
+from pipeline.model import BadRow, Fault, Invalid, Row
 from pipeline.tables.chunk import Chunk
-from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
+from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow, key_of_row
 from pipeline.tables.text_columns import listed
 
 _log = logging.getLogger("backfill")
@@ -85,8 +85,10 @@ class Fixes:
         if origin.cells is None:
             return OriginOfRow(origin.run_no, origin.row_no, (), None)
         of_origin = self._contents_in(origin.columns)
-        key = of_origin.key_of(origin.cells)
-        return OriginOfRow(origin.run_no, origin.row_no, of_origin.of(origin.cells), key)
+        mapped, contents = of_origin.mapped(origin.cells), of_origin.of(origin.cells)
+        if isinstance(mapped, Invalid):
+            return OriginOfRow(origin.run_no, origin.row_no, contents, mapped.request_key)
+        return OriginOfRow(origin.run_no, origin.row_no, contents, key_of_row(mapped), mapped)
 
     def log_unknown(self, name: str) -> None:
         """Log the number of rows without a known origin in a file of fixed rows."""

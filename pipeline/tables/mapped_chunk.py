@@ -48,13 +48,15 @@ class OriginOfRow:
     The origin of a fixed row: its run's number and its row number in that run.
 
     `contents` are digests of the origin's content (see `MappedChunk.contents`), empty if the ledger no longer has
-    them. `request_key` is the origin's key.
+    them. `request_key` is the origin's key. `payloads` are those of the origin as the job maps it now, none if it is
+    invalid.
     """
 
     run_no: int
     row_no: int
     contents: tuple[bytes, ...] = field(repr=False)
     request_key: str | None = field(repr=False)
+    payloads: tuple[Payload, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.simulator import FaultKind, InjectedFault
-from tests.acceptance.workspace import Workspace, balance, order, read_csv, state, task
+from tests.acceptance.workspace import Workspace, balance, order, read_csv, refund, state, task
 
 Row = dict[str, str]
 
@@ -198,6 +199,138 @@ def test_a_row_staged_before_its_fix_is_not_sent_after_it(workspace: Workspace) 
     assert workspace.simulator.journal.applied_keys() == ["A2"]
 
 
+# While `biz_time` is mapped from the column `other`, rows without that are invalid.
+OTHER_TIME = {"biz_time": "other"}
+VALID_LATER = [
+    pytest.param("orders", order(2, other=""), {"trade_amount": "9.00", "out_biz_no": "B1"}, id="order"),
+    pytest.param("tasks", task(2, other="", times="2"), {"times": "3", "out_biz_no": "B1"}, id="task"),
+]
+
+
+def invalid_run(workspace: Workspace, job: str, rows: Sequence[Row], changes: Row) -> Path:
+    """Run rows that the config makes invalid; then correct the config. Return the report; `fixed.csv` is their fix."""
+    workspace.export(f"{job}.csv", rows)
+    workspace.configure({f"jobs.{job}.columns": OTHER_TIME})
+    run(workspace, job, faults=[InjectedFault(FaultKind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
+    report = workspace.reports()[-1]
+    left = [row for row in read_csv(report / "rows_to_fix.csv") if row["_status"] == "invalid"]
+    workspace.export("fixed.csv", [row | changes for row in left])
+    workspace.configure()
+    return report
+
+
+def staged(workspace: Workspace, job: str, first: str) -> dict[str, str]:
+    """Stage the rows and their fix, and send nothing; return the ids of the runs `row` and `fix`."""
+    runs = {}
+    for name in (first, "row" if first == "fix" else "fix"):
+        run(workspace, job, *(["fixed.csv"] if name == "fix" else []), "--until", workspace.now())
+        runs[name] = workspace.reports()[-1].name
+    return runs
+
+
+def resumed(workspace: Workspace, run_id: str) -> list[str]:
+    """Resume a run; return the results of its rows."""
+    workspace.backfill("resume", run_id)
+    lines = read_csv(workspace.folder / "reports" / run_id / "outcome.csv")
+    return [f"{line['status']} {line['code']}" for line in lines]
+
+
+@pytest.mark.parametrize("first_sent", ["fix", "row"])
+@pytest.mark.parametrize("first_staged", ["fix", "row"])
+@pytest.mark.parametrize(("job", "row", "changes"), VALID_LATER)
+def test_a_row_that_becomes_valid_is_not_sent_beside_its_fix(
+    workspace: Workspace, job: str, row: Row, changes: Row, first_staged: str, first_sent: str
+) -> None:
+    """Both wait in runs that were stopped; whichever is sent first, the other one is not sent."""
+    invalid_run(workspace, job, [row], changes)
+    first = workspace.results()
+    runs = staged(workspace, job, first_staged)
+    results = [resumed(workspace, runs[name]) for name in (first_sent, "row" if first_sent == "fix" else "fix")]
+
+    other = "skipped fixed_already" if first_sent == "fix" else "invalid key_conflict"
+    assert (first, results) == (["invalid field_missing"], [["succeeded SUCCESS"], [other]])
+
+
+@pytest.mark.parametrize("has_new_key", [False, True], ids=["own key", "new key"])
+@pytest.mark.parametrize(("job", "row", "changes"), VALID_LATER)
+def test_a_fix_is_not_sent_once_its_row_was_delivered(
+    workspace: Workspace, job: str, row: Row, changes: Row, *, has_new_key: bool
+) -> None:
+    """The row became valid, and was delivered before its fix was read."""
+    invalid_run(workspace, job, [row], changes)
+    refusals = [InjectedFault(FaultKind.REFUSE, key="*", code="IDEMPOTENT_ERROR")] if has_new_key else []
+    run(workspace, job, faults=refusals)
+    if has_new_key:
+        workspace.backfill("rerun", "last", "--new-keys", "--only", "rejected")
+
+    assert workspace.results() == ["succeeded SUCCESS"]
+    assert run(workspace, job, "fixed.csv") == ["invalid key_conflict"]
+
+
+def test_a_fix_waits_for_the_rest_of_its_row(workspace: Workspace) -> None:
+    """Of a task done twice, which became valid, one completion was delivered and one refused: the fix is not sent."""
+    invalid_run(workspace, "tasks", [task(2, other="", times="2")], {"times": "3", "out_biz_no": "B1"})
+    half = run(workspace, "tasks", faults=[refused("K2-2")])
+    half_run = workspace.reports()[-1].name
+    waiting = run(workspace, "tasks", "fixed.csv")
+    fixing = workspace.reports()[-1].name
+    workspace.backfill("rerun", half_run, "--only", "rejected")
+    workspace.backfill("rerun", fixing)
+
+    assert (half, waiting) == (["rejected INVALID_PARAMETER"], ["blocked fix_open"])
+    assert (workspace.results(), workspace.simulator.journal.applied_keys()) == (
+        ["invalid key_conflict"],
+        ["K2-1", "K2-2"],
+    )
+
+
+def test_of_two_rows_with_one_key_the_other_may_be_fixed(workspace: Workspace) -> None:
+    """What was delivered under the key is another row, so the fix under a key of its own counts as well."""
+    workspace.export("orders.csv", [order(2), order(2, trade_amount="9.00")])
+    first = run(workspace, "orders")
+    (left,) = read_csv(workspace.reports()[-1] / "rows_to_fix.csv")
+    workspace.export("fixed.csv", [left | {"out_biz_no": "B1"}])
+
+    assert (first, run(workspace, "orders", "fixed.csv")) == (
+        ["succeeded SUCCESS", "invalid key_conflict"],
+        ["succeeded SUCCESS"],
+    )
+
+
+@pytest.mark.parametrize("first_staged", ["fix", "row"])
+@pytest.mark.parametrize("is_staged_before", [False, True], ids=["new key later", "new key before"])
+def test_a_row_under_a_new_key_is_not_sent_beside_its_fix(
+    workspace: Workspace, first_staged: str, *, is_staged_before: bool
+) -> None:
+    """A rerun gives the row another key, before or after its fix was delivered: the row is still known."""
+    invalid_run(workspace, "orders", [order(1, other="")], {"out_biz_no": "B1"})
+    runs = staged(workspace, "orders", first_staged)
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
+    assert resumed(workspace, runs["row"]) == ["rejected IDEMPOTENT_ERROR"]
+    workspace.simulator.set_faults([])
+
+    rerun = ["rerun", runs["row"], "--new-keys", "--only", "rejected"]
+    if is_staged_before:
+        workspace.backfill(*rerun, "--until", workspace.now())
+        rerun = ["resume", workspace.reports()[-1].name]
+    assert resumed(workspace, runs["fix"]) == ["succeeded SUCCESS"]
+    workspace.backfill(*rerun)
+
+    assert (workspace.results(), workspace.simulator.journal.applied_keys()) == (["skipped fixed_already"], ["B1"])
+
+
+def test_a_refund_of_a_moved_payment_is_not_sent_beside_its_fix(workspace: Workspace) -> None:
+    """The payment is given another key, so the body of the refund changes: the refund is still known."""
+    rows = [order(1, other="2025-11-20 10:00:00"), refund(2, of=1, other="")]
+    report = invalid_run(workspace, "orders", rows, {"out_biz_no": "B1"})
+    runs = staged(workspace, "orders", "fix")
+    workspace.backfill("rerun", report.name, "--new-keys", "--only", "rejected")
+    results = [resumed(workspace, runs["fix"]), resumed(workspace, runs["row"])]
+
+    assert results == [["succeeded SUCCESS"], ["skipped already_succeeded", "skipped fixed_already"]]
+    assert workspace.simulator.journal.applied_keys() == ["A1-k2", "B1"]
+
+
 def test_a_delivered_fix_is_not_sent_in_another_form(workspace: Workspace) -> None:
     """A second fix of the same row with another key is refused, because it would count twice."""
     workspace.export("orders.csv", [order(2, trade_amount="x")])
@@ -294,6 +427,23 @@ def test_a_row_that_two_runs_found_invalid_is_fixed_once(workspace: Workspace) -
         results += run(workspace, "orders", "fixed.csv")
 
     assert (results, workspace.requests()) == (["succeeded SUCCESS", "invalid key_conflict"], ["B1"])
+
+
+def test_a_row_that_came_back_as_it_was_is_not_fixed_after_that(workspace: Workspace) -> None:
+    """2 runs have a row to fix that another row contradicts. It is delivered as it was, and the later fix refused."""
+    right = order(1)
+    wrong = order(2, agreement_no=right["agreement_no"], user_id="2088000000000099")
+    workspace.export("orders.csv", [right, wrong])
+    rows = []
+    for _ in range(2):
+        run(workspace, "orders")
+        rows.append(read_csv(workspace.reports()[-1] / "rows_to_fix.csv")[0])
+    workspace.export("fixed.csv", [rows[0]])
+    results = run(workspace, "orders", "fixed.csv")
+    workspace.export("fixed.csv", [rows[1] | {"out_biz_no": "B1"}])
+    results += run(workspace, "orders", "fixed.csv")
+
+    assert (results, len(workspace.requests())) == (["succeeded SUCCESS", "invalid key_conflict"], 1)
 
 
 def test_a_later_run_may_fix_the_other_of_two_equal_rows(workspace: Workspace) -> None:

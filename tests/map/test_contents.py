@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from pipeline.map import MappingRules, RowContents
-from pipeline.model import Export
+from pipeline.model import Export, Invalid
 
 Good = Mapping[Export, Mapping[str, str | None]]
 
@@ -38,11 +38,13 @@ def test_a_row_without_content_is_not_recognised(good: Good, rules: Callable[...
     assert contents.of(("", " ", None)) == ()
 
 
-def test_the_key_of_a_row_is_its_request_key(good: Good, rules: Callable[..., MappingRules]) -> None:
-    """The key is that of the mapped row; an invalid row has its key too, where it names one."""
+def test_a_row_is_mapped_as_the_job_maps_it_now(good: Good, rules: Callable[..., MappingRules]) -> None:
+    """A valid row has payloads; an invalid one has its key, where it names one."""
     row = good[Export.ORDERS]
     contents = RowContents(rules(Export.ORDERS), tuple(row))
+    valid = contents.mapped(tuple(row.values()))
+    invalid = [contents.mapped(tuple({**row, name: None}.values())) for name in ("user_id", "out_biz_no")]
 
-    assert contents.key_of(tuple(row.values())) == "A-17"
-    assert contents.key_of(tuple({**row, "user_id": None}.values())) == "A-17"
-    assert contents.key_of(tuple({**row, "out_biz_no": None}.values())) is None
+    assert not isinstance(valid, Invalid)
+    assert [payload.request_key for payload in valid] == ["A-17"]
+    assert [isinstance(each, Invalid) and each.request_key for each in invalid] == ["A-17", None]

@@ -55,15 +55,17 @@ def test_rows_are_linked_and_rounded_ids_are_refused() -> None:
 
 
 def test_rows_are_identified_by_their_content() -> None:
-    """A row and its origin with the same values have the same contents, for any order of columns."""
+    """A row and its origin with the same values have the same contents and payloads, for any order of columns."""
     reversed_columns = tuple(reversed(COLUMNS))
     origins = {"one": Origin(1, 5, reversed_columns, tuple(reversed(cells(1)))), "gone": Origin(1, 6, COLUMNS, None)}
     fixes = Fixes(FakeOrigins(origins), RULES, COLUMNS)
     linked = fixes.link(chunk_of((cells(1), "one"), (cells(2), "gone")))
 
     mapped = fixes.with_contents(bind_chunks(RULES, COLUMNS)(linked.chunk), linked.origins)
+    payloads = mapped.at(0)
 
-    assert mapped.origins == {0: OriginOfRow(1, 5, mapped.contents(0), "A1"), 1: OriginOfRow(1, 6, (), None)}
+    assert isinstance(payloads, tuple)
+    assert mapped.origins == {0: OriginOfRow(1, 5, mapped.contents(0), "A1", payloads), 1: OriginOfRow(1, 6, (), None)}
     assert (len(mapped.contents(0)), set(mapped.contents(0)).isdisjoint(mapped.contents(1))) == (2, True)
 
 

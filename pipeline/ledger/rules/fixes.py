@@ -16,9 +16,10 @@ from enum import Enum, auto
 from pipeline.language import t
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.ledger.rules.admission import Blocked, Conflict, Skip
+from pipeline.ledger.rules.known_deliveries import known_deliveries_of
 from pipeline.ledger.rules.objects import object_in, subject_of
 from pipeline.ledger.store.port import Connection, json_of
-from pipeline.model import Api
+from pipeline.model import Api, Payload, digest
 
 # Values in one query: SQLite takes up to 32,766.
 _VALUES_AT_ONCE = 10_000
@@ -51,8 +52,9 @@ _IS_CURRENT = {
         WHERE h.account_no = v.account_no AND h.object = {object_in("v.identity")}
     ), 0)""",
 }
-# Dues that belong to a fixed row, with their origin and variant. First by identity and digest, for rows that an export
-# has again: they have positions of their own. Then by position, which dues of a rerun keep; it counts where both match.
+# Dues that belong to a fixed row, with their origin and variant. First by identity and digest, and by content, for rows
+# that an export has again: they have positions of their own. Then by position, which dues of a rerun keep; it counts
+# where both match.
 _VARIANTS_OF_DUES = """
 SELECT d.due_no, v.origin, v.variant, 0 AS is_by_position
 FROM json_each(:dues) AS wanted
@@ -64,6 +66,12 @@ SELECT d.due_no, v.origin, v.variant, 1
 FROM json_each(:dues) AS wanted
 CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
 CROSS JOIN variants AS v ON v.variant = d.position
+UNION
+SELECT d.due_no, c.origin, c.origin, 0
+FROM json_each(:dues) AS wanted
+CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
+CROSS JOIN contents AS c ON c.variant = d.position
+WHERE c.origin <> c.variant AND c.account_no = :account_no AND c.api = :api
 ORDER BY is_by_position
 """
 # Write the keys and contents of dues of known variants: a rerun may have changed both.
@@ -89,6 +97,16 @@ WHERE NOT EXISTS (
     WHERE v.identity = d.identity AND v.digest = d.digest
         AND v.origin = (o.origin_run_no << {ROW_BITS}) | o.origin_row_no
 )
+ON CONFLICT DO NOTHING
+"""
+# Write the dues of rows that are fixed rows by their content, as first variants.
+_NOTE_SENT_UNFIXED = """
+INSERT INTO variants (account_no, api, origin, variant, part, identity, digest, card, points, version)
+SELECT c.account_no, c.api, c.origin, c.origin, d.part, d.identity, d.digest, d.card, d.points, d.version
+FROM json_each(?) AS wanted
+CROSS JOIN dues AS d ON d.due_no = CAST(wanted.value AS BIGINT)
+CROSS JOIN contents AS c ON c.variant = d.position AND c.origin <> c.variant
+WHERE NOT EXISTS (SELECT 1 FROM variants AS v WHERE v.variant = d.position)
 ON CONFLICT DO NOTHING
 """
 # The request keys that rows had before they were fixed.
@@ -140,6 +158,19 @@ SELECT :account_no, :api, :origin, :origin, d.part, d.identity, d.digest, d.card
 {_OWN_DUES}
 ON CONFLICT DO NOTHING
 """
+# The open dues of other runs for a row: an invalid row has none, but its key. Parts have that key and a hyphen, which
+# sorts before a full stop.
+_DUES_OF_OTHER_RUNS = """
+SELECT d.position, d.part, d.identity, d.digest, v.state
+FROM rows AS w
+JOIN dues AS d ON d.identity >= w.request_key AND d.identity < w.request_key || '.' AND d.run_no <> w.run_no
+JOIN rows AS o ON o.run_no = d.run_no AND o.row_no = d.row_no AND o.cells = w.cells
+JOIN runs AS r ON r.run_no = d.run_no AND r.account_no = :account_no AND r.api = :api
+LEFT JOIN deliveries AS v ON v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
+    AND v.digest = d.digest
+WHERE w.run_no = :run_no AND w.row_no = :row_no
+    AND NOT EXISTS (SELECT 1 FROM variants AS x WHERE x.variant = d.position)
+"""
 # The contents of a row before it was fixed.
 _OWN_CONTENTS = "SELECT content FROM contents WHERE variant = ? AND origin = variant"
 
@@ -176,6 +207,16 @@ class VariantDelivery:
         return self.state is DeliveryState.SUCCEEDED and self.is_current
 
     @property
+    def may_count(self) -> bool:
+        """Whether the platform may have it."""
+        return self.state in (DeliveryState.SUCCEEDED, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+
+    @property
+    def as_part(self) -> tuple[object, ...]:
+        """The delivery as a part of a variant that `write_variant` writes, without points."""
+        return (self.part, self.identity, self.digest, self.card, None, self.version)
+
+    @property
     def pair(self) -> Pair:
         """The subject and the digest."""
         return subject_of(self.identity), self.digest
@@ -192,11 +233,11 @@ def variant_deliveries(
     """Return the deliveries of all variants of some rows, by origin."""
     found: dict[int, list[VariantDelivery]] = defaultdict(list)
     query = _VARIANT_DELIVERIES.format(is_current=_IS_CURRENT[run.api])
-    for origin, variant, part, identity, digest, state, is_current, card, version in connection.execute(
+    for origin, variant, part, identity, content, state, is_current, card, version in connection.execute(
         query, {"origins": json_of(sorted(set(origins)))}
     ):
         known = None if state is None else DeliveryState(state)
-        delivery = VariantDelivery(variant, part, identity, digest, known, bool(is_current), card, version)
+        delivery = VariantDelivery(variant, part, identity, content, known, bool(is_current), card, version)
         found[origin].append(delivery)
     return found
 
@@ -259,6 +300,7 @@ def note_sent(connection: Connection, dues: Sequence[Due]) -> None:
     due_nos = (json_of([due.due_no for due in dues]),)
     connection.execute(_NOTE_SENT_VARIANTS, due_nos)
     connection.execute(_NOTE_SENT_FIXES, due_nos)
+    connection.execute(_NOTE_SENT_UNFIXED, due_nos)
 
 
 def own_keys(connection: Connection, run: RunRecord) -> set[str]:
@@ -311,10 +353,53 @@ def first_variant(connection: Connection, run: RunRecord, origin: int, row: tupl
     """Return the deliveries that `write_first_variant` would write now."""
     return [
         VariantDelivery(
-            origin, part, identity, digest, None if state is None else DeliveryState(state), True, card, version
+            origin, part, identity, content, None if state is None else DeliveryState(state), True, card, version
         )
-        for part, identity, digest, state, card, version in connection.execute(_FIRST_VARIANT, _values_of(run, row))
+        for part, identity, content, state, card, version in connection.execute(_FIRST_VARIANT, _values_of(run, row))
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class SameRows:
+    """
+    An invalid row in other runs, which found it valid: their deliveries of it, if one of these may count, and the
+    positions of their open rows.
+
+    A change of the config makes a row valid, or a change of the rows that it contradicted.
+    """
+
+    deliveries: list[VariantDelivery]
+    positions: set[int]
+
+
+def same_rows(
+    connection: Connection, run: RunRecord, origin: int, row: tuple[int, int], payloads: Sequence[Payload]
+) -> SameRows:
+    """
+    Return what other runs have of an invalid `row`, which maps to `payloads` now.
+
+    An open row is found by its key and cells. A row that is done has no cells; what it delivered is found if the row
+    still maps to the same.
+    """
+    if run.api is not Api.CUMULATION:
+        # Newer balances and states replace older ones, whatever row they are of.
+        return SameRows([], set())
+    found = connection.execute(_DUES_OF_OTHER_RUNS, _values_of(run, row)).fetchall()
+    deliveries = [(part, identity, content, state) for _, part, identity, content, state in found]
+    known = known_deliveries_of(connection, run, [payload.identity for payload in payloads])
+    for part, payload in enumerate(payloads):
+        sent, content = known.known(payload.identity), digest(payload.body)
+        is_same = sent is not None and sent.digest == content
+        deliveries.append((part, payload.identity, content, sent.state if sent is not None and is_same else None))
+        if sent is not None and is_same and sent.successor is not None:
+            moved = known_deliveries_of(connection, run, [sent.successor]).known(sent.successor)
+            deliveries += [] if moved is None else [(part, sent.successor, moved.digest, moved.state)]
+    of_rows = [
+        VariantDelivery(origin, part, identity, content, state and DeliveryState(state), True, None, None)
+        for part, identity, content, state in deliveries
+    ]
+    may_count = any(each.may_count for each in of_rows)
+    return SameRows(of_rows if may_count else [], {position for position, *_ in found})
 
 
 def write_first_variant(connection: Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> None:

@@ -13,6 +13,7 @@ from pipeline.ledger.rules.fixes import (
     knows_fixes,
     own_contents,
     own_keys,
+    same_rows,
     state_of_other_variants,
     variant_deliveries,
     variants_with,
@@ -132,7 +133,11 @@ class _Candidates:
         if staged.decisions[at] != RowDecision.DUE:
             return
         row = (origin.run_no, origin.row_no)
-        deliveries = [*self._deliveries.get(first, ()), *first_variant(self._connection, self._run, first, row)]
+        deliveries = [
+            *self._deliveries.get(first, ()),
+            *first_variant(self._connection, self._run, first, row),
+            *same_rows(self._connection, self._run, first, row, origin.payloads).deliveries,
+        ]
         same = {variant for one, variant in self._known(at) if one == first and variant != first}
         if any(is_whole(deliveries, variant) for variant in same):
             staged.decisions[at] = RowDecision.ALREADY_SUCCEEDED
@@ -160,8 +165,14 @@ class _Candidates:
                 own = position(self._run.run_no, staged.first_row_no + at)
                 staged.variants[at] = Variant(first, own, (), self._contents[at])
                 return next(delivery for delivery in deliveries if delivery.variant != first and delivery.counts)
-            if others is OtherVariants.OPEN and staged.decisions[at] == RowDecision.DUE:
-                staged.variants[at] = Variant(first, first, self._parts_at(at))
+            if staged.decisions[at] != RowDecision.DUE:
+                continue
+            if others is OtherVariants.OPEN:
+                staged.variants[at] = Variant(first, first, self._parts_at(at), self._contents[at])
+            elif at not in staged.variants:
+                # The fix may be delivered before this row is sent.
+                own = position(self._run.run_no, staged.first_row_no + at)
+                staged.variants[at] = Variant(first, own, (), self._contents[at])
         return None
 
     def _first_of(self, at: int, origin: OriginOfRow) -> int:
@@ -220,16 +231,30 @@ def write_variants(connection: Connection, run: RunRecord, staged: StagedChunk) 
         return
     parts = _parts_of(staged, {at for at in staged.variants if staged.decisions[at] in _COUNTS})
     for at, noted in staged.variants.items():
-        if staged.decisions[at] == RowDecision.FIXED_ALREADY:
+        decision = staged.decisions[at]
+        if noted.origin is None and decision in (RowDecision.FIXED_ALREADY, RowDecision.DUE):
             # This row is the fixed row, so no other row of the run is.
-            write_contents(connection, run, origin=noted.first, variant=noted.position, contents=noted.contents)
-        if staged.decisions[at] not in _COUNTS:
+            own = position(run.run_no, staged.first_row_no + at)
+            write_contents(connection, run, origin=noted.first, variant=own, contents=noted.contents)
+        if decision not in _COUNTS or not (noted.origin or noted.waits):
             continue
-        if noted.origin is not None and noted.contents:
-            row = (noted.origin.run_no, noted.origin.row_no)
-            first, key = noted.origin.contents, noted.origin.request_key
-            write_contents(connection, run, origin=noted.first, variant=noted.first, contents=first, key=key)
-            write_first_variant(connection, run, noted.first, row)
-            write_contents(connection, run, origin=noted.first, variant=noted.position, contents=noted.contents)
+        if noted.origin is not None:
+            _write_origin(connection, run, noted, noted.origin)
         # The decision may have given a balance another key, and a state another identity: these are written.
         write_variant(connection, run, noted.first, noted.position, parts.get(at, noted.parts))
+
+
+def _write_origin(connection: Connection, run: RunRecord, fixed: Variant, origin: OriginOfRow) -> None:
+    """Write what is known of the row that a fixed row stands for."""
+    first, contents = fixed.first, origin.contents
+    # Also where the row came back as it was: a row of another run may say the same, and be fixed later.
+    write_contents(connection, run, origin=first, variant=first, contents=contents, key=origin.request_key)
+    if not fixed.contents:
+        return
+    row = (origin.run_no, origin.row_no)
+    write_first_variant(connection, run, first, row)
+    same = same_rows(connection, run, first, row, origin.payloads)
+    write_variant(connection, run, first, first, (each.as_part for each in same.deliveries))
+    for own in same.positions:
+        write_contents(connection, run, origin=first, variant=own, contents=contents)
+    write_contents(connection, run, origin=first, variant=fixed.position, contents=fixed.contents)

@@ -48,8 +48,8 @@ class Variant:
     A row as one variant of a row that was fixed; `first` and `position` are the positions of that row and of this one.
 
     `parts` are part, identity, digest, card, points and version of each delivery. `contents` are the digests of what
-    a fix says; empty where it says what the first row said. `origin` is the row that a fix names; None for a row of
-    an export.
+    the row says; empty where a fix says what the first row said. `origin` is the row that a fix names; None for a row
+    of an export.
     """
 
     first: int
@@ -57,6 +57,11 @@ class Variant:
     parts: tuple[tuple[object, ...], ...] = field(repr=False)
     contents: tuple[bytes, ...] = field(default=(), repr=False)
     origin: OriginOfRow | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a fix of this row of an export may have been applied. It then has the position of the first row."""
+        return self.origin is None and self.position == self.first
 
 
 ROW = pa.schema({"request_key": pa.string()})
@@ -110,7 +115,7 @@ class StagedChunk:
 
     def waits_for_a_fix(self, at: int) -> bool:
         """Return whether a fix of this row may have been applied: the row stays due, and is blocked until that ends."""
-        return at in self.variants and self.variants[at].origin is None
+        return at in self.variants and self.variants[at].waits
 
     def refuse(self, at: int, message: str) -> None:
         """Make a row invalid because its request key was used for something else."""
