@@ -15,7 +15,8 @@ def may_be_lost(evidence: Evidence, entry: Entry, at: float) -> bool:
     """Return whether the ledger may not know of a request at a given time, since it was restored or lost."""
     result = evidence.results[entry.process - 1]
     return any(
-        loss.at <= at and (loss.since < entry.sent_at <= loss.at or result.began_at <= loss.at <= result.ended_at)
+        # A request of the moment of the copy may have followed it.
+        loss.at <= at and (loss.since <= entry.sent_at <= loss.at or result.began_at <= loss.at <= result.ended_at)
         for loss in evidence.losses
     )
 
