@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from collections.abc import Sequence as Values
 from dataclasses import dataclass
+from itertools import groupby, zip_longest
+from operator import itemgetter
 
 import pytest
 from hypothesis import given
@@ -15,24 +17,24 @@ from pipeline.ledger.staging.sequence import Correction, Sequence, StagedState, 
 from pipeline.model import ObjectState
 
 OBJECT = "S1\x1ffilm"
-EARLY, LATE = "2025-11-20T01:00:00.000000Z", "2025-11-20T02:00:00.000000Z"
+HOURS = EARLY, LATE, _ = [f"2025-11-20T0{hour}:00:00.000000Z" for hour in (1, 2, 3)]
+CHANGES = st.tuples(st.sampled_from("FAB"), st.sampled_from(HOURS))
 OK, LOST, REFUSED, OPEN = DeliveryState.SUCCEEDED, DeliveryState.UNKNOWN, DeliveryState.REJECTED, None
 
 
 @dataclass
 class FakeHistory:
-    """A history of states; each is a letter with the state of its delivery. The first `dated` have a time of change."""
+    """A history of states; each is a letter with the state of its delivery. The first ones have `times` of change."""
 
     states: Values[tuple[str, DeliveryState | None]]
-    dated: int = 0
+    times: Values[str] = ()
 
     def newest_first(self) -> Iterator[KnownState]:
         return reversed(list(self._all()))
 
     def _all(self) -> Iterator[KnownState]:
-        for n, (content, delivery) in enumerate(self.states):
-            version = EARLY if n < self.dated else None
-            yield KnownState(identity_of(ObjectState(OBJECT, version), n), content.encode() * 16, delivery)
+        for n, ((content, delivery), time) in enumerate(zip_longest(self.states, self.times)):
+            yield KnownState(identity_of(ObjectState(OBJECT, time), n), content.encode() * 16, delivery)
 
 
 def newest_of(history: FakeHistory) -> NewestState | None:
@@ -40,18 +42,27 @@ def newest_of(history: FakeHistory) -> NewestState | None:
     applied = [state for state in history.newest_first() if state.may_be_applied]
     if not applied:
         return None
-    sure: list[bytes | None] = [state.digest for state in applied if state.delivery is OK]
-    newest = applied[0]
+    newest, sure = applied[0], next((state for state in applied if state.delivery is OK), None)
     return NewestState(
-        OBJECT, newest.identity, newest.digest, None, 1, newest.delivery is not OK, (sure or [None])[0], None
+        OBJECT,
+        newest.identity,
+        newest.digest,
+        newest.version or None,
+        1,
+        newest.delivery is not OK,
+        sure.digest if sure else None,
+        (sure.version or None) if sure else None,
     )
 
 
-def decided(contents: str, history: FakeHistory, newest: NewestState | None = None) -> tuple[str, list[int]]:
+def decided(contents: str, history: FakeHistory, times: Values[str] = ()) -> tuple[str, list[int]]:
     """Return the ruling on each row, as a letter, and which rows are states of the history."""
     rulings = dict.fromkeys(range(1, len(contents) + 1), Ruling.NOTHING)
-    rows = [StagedState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
-    newest = newest or newest_of(history)
+    rows = [
+        StagedState(n, time, content.encode() * 16)
+        for n, (content, time) in enumerate(zip_longest(contents, times, fillvalue=""), 1)
+    ]
+    newest = newest_of(history)
     corrections = list(Sequence(lambda: rows, history.newest_first, newest, rulings.__setitem__).decide())
     letters = {
         Ruling.NOTHING: "s",
@@ -93,12 +104,38 @@ def test_rows_stand_for_the_end_of_the_history(
     assert decided(contents, FakeHistory(history)) == (found, known)
 
 
-@given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.integers(0, 2), max_size=8))
-def test_the_longest_overlap_is_found(rows: list[int], history: list[int]) -> None:
-    """The result is the same as from comparing all lengths, one by one."""
-    lengths = range(min(len(rows), len(history)) + 1)
+@pytest.mark.parametrize(
+    ("contents", "history", "found", "known"),
+    [
+        pytest.param("FA", [("F", OK), ("A", OK)], "du", [1, 2], id="again"),
+        pytest.param("FAF", [("F", OK), ("A", OK), ("F", OK)], "ddu", [1, 2, 3], id="comes-back"),
+        pytest.param("FAB", [("F", OK), ("A", OK)], "dus", [1, 2], id="grown"),
+        pytest.param("FA", [("F", OK), ("A", LOST)], "ds", [1, 2], id="doubt"),
+        pytest.param("FA", [("F", OK), ("A", OPEN)], "us", [1, 2], id="still-to-be-sent"),
+        pytest.param("F", [("F", OK)], "u", [1], id="alone"),
+        pytest.param("FB", [("F", OK), ("A", OK)], "ss", [], id="another-after-it"),
+        pytest.param("FA", [("F", REFUSED), ("A", OK)], "ss", [], id="refused"),
+    ],
+)
+def test_the_first_row_may_say_a_state_again_at_a_later_time(
+    contents: str, history: Values[tuple[str, DeliveryState | None]], found: str, known: list[int]
+) -> None:
+    """The history has an unchanged state with the time of the export before; later rows are found behind it."""
+    times = [EARLY, *[LATE] * (len(history) - 1)]
 
-    assert overlap(rows, reversed(history)) == max(n for n in lengths if rows[:n] == history[len(history) - n :])
+    assert decided(contents, FakeHistory(history, times), [LATE] * len(contents)) == (found, known)
+
+
+@given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=8))
+def test_the_longest_overlap_is_found(rows: list[int], history: list[tuple[int, bool]]) -> None:
+    """The result is the same as from comparing all lengths, one by one."""
+
+    def is_overlap(count: int) -> bool:
+        past = history[len(history) - count :]
+        is_first = count == 0 or rows[0] == past[0][0] or (past[0][1] and count > 1)
+        return is_first and rows[1:count] == [number for number, _ in past[1:]]
+
+    assert overlap(rows, reversed(history)) == max(filter(is_overlap, range(min(len(rows), len(history)) + 1)))
 
 
 @given(
@@ -110,13 +147,36 @@ def test_a_repeated_run_sends_nothing(
     contents: str, before: list[tuple[str, DeliveryState | None]], dated: int
 ) -> None:
     """The states that a run has sent are not sent again by the same rows, whatever the history was before."""
-    dated = min(dated, len(before))
-    found, _ = decided(contents, FakeHistory(before, dated))
+    times = [EARLY] * min(dated, len(before))
+    found, _ = decided(contents, FakeHistory(before, times))
     sent = [(content, OK) for content, letter in zip(contents, found, strict=True) if letter == "s"]
 
-    again, _ = decided(contents, FakeHistory([*before, *sent], dated))
+    again, _ = decided(contents, FakeHistory([*before, *sent], times))
 
     assert "s" not in again
+
+
+@given(st.lists(CHANGES, min_size=1, max_size=4), st.lists(CHANGES, max_size=4))
+def test_a_repeated_run_with_times_sends_nothing(rows: list[tuple[str, str]], past: list[tuple[str, str]]) -> None:
+    """The same holds if each state has a time of change, and several may have the same one."""
+    rows, past = (changes_in(states) for states in (rows, past))
+    contents, times = "".join(content for content, _ in rows), [time for _, time in rows]
+
+    def run() -> str:
+        history = FakeHistory([(content, OK) for content, _ in past], [time for _, time in past])
+        found, _ = decided(contents, history, times)
+        past.extend(row for row, letter in zip(rows, found, strict=True) if letter == "s")
+        return found
+
+    run()
+
+    assert "s" not in run()
+
+
+def changes_in(states: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return states with their times, in order of these, without those that say the same as the one before."""
+    groups = groupby(sorted(states, key=itemgetter(1)), key=itemgetter(0))
+    return [next(group) for _, group in groups]
 
 
 def test_equal_states_in_a_row_are_sent_once() -> None:

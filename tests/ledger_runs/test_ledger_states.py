@@ -168,6 +168,12 @@ def test_all_states_of_a_run_are_sent_in_their_order(
             [[at("FROZEN", 5), at("ACTIVE", 5)]] * 2, [DELIVERED, UNCHANGED], [], id="two-of-one-moment-again"
         ),
         pytest.param(
+            [[at("FROZEN", 5)], *[[at("FROZEN", 7), at("ACTIVE", 7)]] * 2],
+            [DELIVERED, UNCHANGED],
+            [],
+            id="two-of-one-moment-again-and-one-was-held",
+        ),
+        pytest.param(
             [[at("FROZEN", 1), at("ACTIVE", 2)], [at("FROZEN", 3), at("ACTIVE", 4)]],
             [SENT, SENT],
             ["A/FROZEN", "A/ACTIVE"],

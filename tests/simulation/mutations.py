@@ -196,7 +196,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a file of states that runs again is new": (
-        Code("pipeline.ledger.staging.sequence:overlap", "first == last", "first == last and count < 2"),
+        Code("pipeline.ledger.staging.sequence:overlap", "later == last", "later == last and count < 2"),
     ),
     "the form of a task is checked only when it is staged": (
         Code(

@@ -2,7 +2,8 @@
 Which states of one object a run sends, from the run's rows and the object's history. No effects.
 
 An export that repeats states, and maybe adds some, has the same states: if its first rows are the last states of the
-history, the rows stand for those. All later rows are new.
+history, the rows stand for those. All later rows are new. The first row may have another time of change than its state:
+where it says again what the platform has, it is not sent, and the history keeps the earlier time.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -102,10 +103,15 @@ class Sequence:
         return (past for past in self._newest_first() if past.may_be_applied)
 
     def _overlap(self, newest_first: Iterable[KnownState]) -> int:
+        first = next(self._changes(), None)
+        if first is None:
+            return 0
         # Rows without a time of change repeat states that have one. Either all rows of an object have one, or none.
-        are_dated = any(state.version for state in islice(self._rows(), 1))
-        rows = (_number(state.digest, state.version) for state in self._changes())
-        return overlap(rows, (_number(past.digest, past.version if are_dated else "") for past in newest_first))
+        history = (
+            (_number(past.digest, past.version if first.version else ""), _is_said_again(past, first))
+            for past in newest_first
+        )
+        return overlap((_number(state.digest, state.version) for state in self._changes()), history)
 
     def _rule_as_known(self, state: StagedState, past: KnownState, after_applied: int) -> None:
         """Rule on a row that is a past state; `after_applied`: its distance to the last one that may be applied."""
@@ -120,23 +126,35 @@ def _in_order(newest_first: Iterator[KnownState], count: int) -> Iterator[KnownS
     return reversed(list(islice(newest_first, count)))
 
 
+def _is_said_again(past: KnownState, row: StagedState) -> bool:
+    """Return whether a row says a confirmed state again, with a later time of change."""
+    return past.delivery is DeliveryState.SUCCEEDED and past.digest == row.digest and past.version < row.version
+
+
 def _number(digest: bytes, version: str) -> int:
     return int.from_bytes(digest, "big") ^ hash(version)
 
 
-def overlap(rows: Iterable[int], newest_first: Iterable[int]) -> int:
+def overlap(rows: Iterable[int], newest_first: Iterable[tuple[int, bool]]) -> int:
     """
     Return the largest count for which the first numbers of `rows` are the last numbers of the past, in order.
 
-    `newest_first` is the past backwards. Both sides are hashed step by step, so that neither has to be in memory.
+    `newest_first` is the past backwards: each number, and whether the first row may stand for it with another number,
+    if a row after it is of the past too.
+
+    Both sides are hashed step by step, so that neither has to be in memory.
     """
-    most = first = last = 0
+    most = first = later = last = 0
     power = 1
     # The past comes first in `zip`: where there is none, no row is read.
-    for count, (past, number) in enumerate(zip(newest_first, rows, strict=False), 1):
-        first = (first * _BASE + number) % _PRIME
+    for count, ((past, is_said_again), number) in enumerate(zip(newest_first, rows, strict=False), 1):
+        if count == 1:
+            first = number
+        else:
+            later = (later * _BASE + number) % _PRIME
+        # These are the rows after the first one, and as many states at the end of the past.
+        if later == last and (past == first or (is_said_again and count > 1)):
+            most = count
         last = (past * power + last) % _PRIME
         power = power * _BASE % _PRIME
-        if first == last:
-            most = count
     return most
