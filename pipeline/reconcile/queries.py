@@ -78,7 +78,7 @@ class Queries:
 
     def _attempt(self, target: str, sent: SentRequest, number: int, answers: list[Opened | None]) -> Verdict:
         services = self._services
-        clearance = wait_for_clearance(services.breaker, services.clock, services.control.check_running)
+        clearance = wait_for_clearance(services.breaker, number, services.clock, services.control.check_running)
         try:
             answer, opened, at = self._exchange(target)
         except Drained:

@@ -46,11 +46,11 @@ class AttemptPermit:
             self.permit = self._quota.take(self._check_running)
 
 
-def wait_for_clearance(breaker: CircuitBreaker, clock: Clock, check_running: Callable[[], None]) -> Clearance:
-    """Wait for the circuit breaker's permission to make one attempt. Raises what `check_running` raises."""
+def wait_for_clearance(breaker: CircuitBreaker, row: int, clock: Clock, check_running: Callable[[], None]) -> Clearance:
+    """Wait for the circuit breaker's permission to make one attempt for a row. Raises what `check_running` raises."""
     while True:
         check_running()
-        clearance = breaker.start()
+        clearance = breaker.start(row)
         if isinstance(clearance, Clearance):
             return clearance
         clock.sleep(clearance)

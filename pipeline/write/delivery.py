@@ -83,7 +83,9 @@ class Delivery:
     def _attempt(self) -> Verdict:
         self._defer_if_failed()
         services = self._services
-        clearance = wait_for_clearance(services.breaker, services.clock, services.control.check_running)
+        clearance = wait_for_clearance(
+            services.breaker, self._due.due_no, services.clock, services.control.check_running
+        )
         verdict = self._send(clearance)
         self._has_failed = isinstance(verdict, TryAgain) and verdict.platform_down
         if self._history.attempts < self._services.policy.max_attempts:

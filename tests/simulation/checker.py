@@ -309,8 +309,8 @@ def _a_probe_is_of_another_row(evidence: Evidence) -> None:
     """
     Without faults, rows that always fail do not hold up a row of another lane.
 
-    Five failures, of three rows, open the circuit while other requests are in flight. Each failing row then probes at
-    most once.
+    Five failures, of three rows, open the circuit while other requests are in flight. Then only rows probe that have
+    not failed yet.
     """
     by_process: dict[int, list[Entry]] = defaultdict(list)
     for entry in evidence.journal.entries:
@@ -326,7 +326,9 @@ def _a_probe_is_of_another_row(evidence: Evidence) -> None:
             others = (entry for entry in entries[end:] if lane_of(evidence, entry) not in lanes)
             rows = list(dict.fromkeys(entry.identity for entry in streak))
             third = [entry.identity for entry in streak].index(rows[2]) if len(rows) > 2 else len(streak)
-            most = max(5, third + 1) + evidence.scenario.concurrency + len(rows)
+            opened = max(5, third + 1)
+            new = {entry.identity for entry in streak[opened:]} - {entry.identity for entry in streak[:opened]}
+            most = opened + evidence.scenario.concurrency + len(new)
             if decided == "poisoned" and len(streak) > most and any(entry.decided != "poisoned" for entry in others):
                 raise Broken(f"{len(streak)} requests in a row were for rows that always fail; others had to wait")
 

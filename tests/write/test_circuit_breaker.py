@@ -52,20 +52,20 @@ def test_requests_go_alone_until_the_platform_accepts_the_caller(
     breaker: CircuitBreaker, verdict: Verdict, *, proves: bool
 ) -> None:
     """Only an answer about the row itself allows several requests in flight."""
-    clearance = breaker.start()
-    assert (clearance, breaker.start()) == (ALONE, CHECK)
+    clearance = breaker.start(1)
+    assert (clearance, breaker.start(1)) == (ALONE, CHECK)
 
     assert breaker.finish(ALONE, 1, verdict) is None
     assert proves_acceptance(verdict) is proves
-    assert breaker.start() == (FREE if proves else ALONE)
+    assert breaker.start(1) == (FREE if proves else ALONE)
 
 
 def test_a_cancelled_clearance_is_free_again(breaker: CircuitBreaker) -> None:
     """A worker that gives up before sending lets the next one send."""
-    breaker.start()
+    breaker.start(1)
     breaker.cancel(ALONE)
 
-    assert breaker.start() == ALONE
+    assert breaker.start(1) == ALONE
 
 
 def test_acceptance_lasts(breaker: CircuitBreaker) -> None:
@@ -73,7 +73,7 @@ def test_acceptance_lasts(breaker: CircuitBreaker) -> None:
     breaker.finish(ALONE, 1, DONE)
     breaker.finish(FREE, 2, Halt("X", ""))
 
-    assert [breaker.start(), breaker.start()] == [FREE, FREE]
+    assert [breaker.start(1), breaker.start(1)] == [FREE, FREE]
 
 
 @pytest.mark.parametrize(
@@ -101,25 +101,58 @@ def test_one_request_at_a_time_probes(breaker: CircuitBreaker, clock: MovedClock
     breaker.finish(ALONE, 1, DONE)
     down(breaker)
     for pause in (1.0, 2.0, 4.0):
-        assert breaker.start() == pause
+        assert breaker.start(1) == pause
         clock.move(pause)
-        assert (breaker.start(), breaker.start()) == (PROBE, CHECK)
+        assert (breaker.start(1), breaker.start(1)) == (PROBE, CHECK)
         assert breaker.finish(PROBE, 1, DOWN) is None
 
     clock.move(8.0)
-    assert breaker.start() == PROBE
+    assert breaker.start(1) == PROBE
     assert breaker.finish(PROBE, 1, SLOW) is None
-    assert (breaker.is_open, breaker.start()) == (False, FREE)
+    assert (breaker.is_open, breaker.start(1)) == (False, FREE)
 
 
 def test_a_cancelled_probe_is_left_to_another_worker(breaker: CircuitBreaker, clock: MovedClock) -> None:
     """A worker that gives up before its probe does not block the others."""
     down(breaker)
     clock.move(1.0)
-    breaker.start()
+    breaker.start(1)
     breaker.cancel(PROBE)
 
-    assert breaker.start() == PROBE
+    assert breaker.start(1) == PROBE
+
+
+def test_rows_that_failed_let_another_row_probe(breaker: CircuitBreaker, clock: MovedClock) -> None:
+    """A row that has not failed yet probes first, also if others ask before it. Later probes are of any row."""
+    down(breaker)
+    assert [breaker.start(1), breaker.start(9), breaker.start(2)] == [1.0, 1.0, 1.0]
+    clock.move(1.0)
+    assert [breaker.start(1), breaker.start(9), breaker.start(2)] == [CHECK, PROBE, CHECK]
+
+    breaker.finish(PROBE, 9, DOWN)
+    clock.move(2.0)
+    assert breaker.start(1) == PROBE
+
+
+def test_a_row_at_fault_lets_another_row_probe(breaker: CircuitBreaker, clock: MovedClock) -> None:
+    """A row whose failures do not count has failed as well."""
+    answered_beside(breaker, range(7, 8), 3)
+    down(breaker)
+    breaker.start(9)
+    clock.move(1.0)
+
+    assert [breaker.start(7), breaker.start(9)] == [CHECK, PROBE]
+
+
+def test_no_probe_waits_for_a_row_of_an_earlier_outage(breaker: CircuitBreaker, clock: MovedClock) -> None:
+    """A worker that slept while the circuit closed, and opened again, holds up no probe."""
+    down(breaker)
+    breaker.start(9)
+    breaker.finish(FREE, 8, DONE)
+    down(breaker)
+    clock.move(1.0)
+
+    assert breaker.start(1) == PROBE
 
 
 def test_a_late_answer_closes_the_circuit(breaker: CircuitBreaker) -> None:
@@ -128,7 +161,7 @@ def test_a_late_answer_closes_the_circuit(breaker: CircuitBreaker) -> None:
     down(breaker)
     breaker.finish(FREE, 9, DONE)
 
-    assert breaker.start() == FREE
+    assert breaker.start(1) == FREE
 
 
 def test_the_last_probe_comes_at_the_limit(clock: MovedClock) -> None:
@@ -136,9 +169,9 @@ def test_the_last_probe_comes_at_the_limit(clock: MovedClock) -> None:
     breaker = CircuitBreaker(clock, 10.0)
     down(breaker)
     for row, pause in enumerate((1.0, 2.0, 4.0, 3.0), 10):
-        assert breaker.start() == pause
+        assert breaker.start(1) == pause
         clock.move(pause)
-        assert breaker.start() == PROBE
+        assert breaker.start(1) == PROBE
         halt = breaker.finish(PROBE, row, DOWN)
 
     assert halt == Halt(
@@ -153,13 +186,13 @@ def test_the_longest_pause_is_one_minute(clock: MovedClock) -> None:
     breaker = CircuitBreaker(clock, 1e6)
     down(breaker)
     for _ in range(12):
-        pause = breaker.start()
+        pause = breaker.start(1)
         assert isinstance(pause, float)
         clock.move(pause)
-        breaker.start()
+        breaker.start(1)
         breaker.finish(PROBE, 1, DOWN)
 
-    assert breaker.start() == 60.0
+    assert breaker.start(1) == 60.0
 
 
 def test_only_a_failed_probe_makes_the_pause_longer(breaker: CircuitBreaker, clock: MovedClock) -> None:
@@ -169,11 +202,11 @@ def test_only_a_failed_probe_makes_the_pause_longer(breaker: CircuitBreaker, clo
     for row in range(4, 20):
         assert breaker.finish(FREE, row, DOWN) is None
 
-    assert breaker.start() == 1.0
+    assert breaker.start(1) == 1.0
     clock.move(1.0)
-    assert breaker.start() == PROBE
+    assert breaker.start(1) == PROBE
     breaker.finish(PROBE, 20, DOWN)
-    assert breaker.start() == 2.0
+    assert breaker.start(1) == 2.0
 
 
 def test_retry_after_delays_the_probe(breaker: CircuitBreaker) -> None:
@@ -182,7 +215,7 @@ def test_retry_after_delays_the_probe(breaker: CircuitBreaker) -> None:
         breaker.finish(FREE, row, DOWN)
     breaker.finish(FREE, 2, replace(DOWN, wait_seconds=30.0))
 
-    assert breaker.start() == 30.0
+    assert breaker.start(1) == 30.0
 
 
 def answered_beside(breaker: CircuitBreaker, rows: range, answers: int) -> None:
@@ -212,9 +245,9 @@ def test_a_probe_of_a_row_at_fault_keeps_the_pause(breaker: CircuitBreaker, cloc
     for row in (2, 3, 4, 2, 3):
         breaker.finish(FREE, row, DOWN)
     for _ in range(3):
-        assert breaker.start() == 1.0
+        assert breaker.start(1) == 1.0
         clock.move(1.0)
-        assert breaker.start() == PROBE
+        assert breaker.start(1) == PROBE
         assert breaker.finish(PROBE, 1, DOWN) is None
 
 
@@ -270,9 +303,9 @@ def test_rows_that_failed_before_are_probed_with_more_often(clock: MovedClock) -
     down(breaker)
     pauses = []
     for _ in range(5):
-        pauses.append(breaker.start())
+        pauses.append(breaker.start(1))
         clock.move(60.0)
-        breaker.start()
+        breaker.start(1)
         breaker.finish(PROBE, 1, DOWN)
 
     assert pauses == [1.0, 2.0, 4.0, 6.0, 6.0]

@@ -201,7 +201,7 @@ def test_a_drain_before_the_first_attempt_forgets_the_intent() -> None:
     settled = harness.deliver(due("A"))["A"]
 
     assert settled == Settlement(Status.UNSENT, "deadline", "the deadline was reached", is_open=True, leaves=None)
-    assert harness.breaker.start() != 0.02
+    assert harness.breaker.start(1) != 0.02
 
 
 def test_a_deadline_ends_the_attempts() -> None:
@@ -348,7 +348,7 @@ def test_an_unconfirmed_refusal_of_the_caller_is_confirmed_alone() -> None:
     clearances: list[Clearance | float] = []
 
     def check_breaker() -> Answer:
-        clearances.append(harness.breaker.start())
+        clearances.append(harness.breaker.start(1))
         return FORBIDDEN
 
     harness.plan_answers("B", [kept(FORBIDDEN), check_breaker])

@@ -6,8 +6,8 @@ refuses the caller, the run then stops after that one request. The same applies 
 unconfirmed.
 
 Failures of several rows in a row open the circuit. While it is open, one request at a time probes, and only a failed
-probe lengthens the pause. A row that keeps failing while others get answers is itself at fault, so its failures do not
-count.
+probe lengthens the pause. Rows that failed let those probe that did not. A row that keeps failing while others get
+answers is itself at fault, so its failures do not count.
 """
 
 import logging
@@ -74,6 +74,8 @@ class CircuitBreaker:
         self._throttled_since: float | None = None
         self._pause = 0.0
         self._probe_at = 0.0
+        # Rows that wait for a clearance.
+        self._waiting: set[int] = set()
 
     @property
     def accepts(self) -> bool:
@@ -96,18 +98,28 @@ class CircuitBreaker:
                 return [Wait(t("the platform throttles every request"), since, gives_up_at=gives_up_at)]
             return []
 
-    def start(self) -> Clearance | float:
-        """Return a clearance, or the seconds to wait before the next call."""
+    def start(self, row: int) -> Clearance | float:
+        """Return a clearance for an attempt of this row, or the seconds to wait before the next call."""
         with self._lock:
-            if self._accepted and not self.is_open:
-                return Clearance(alone=False, probing=False)
-            if self._alone:
-                return _CHECK_SECONDS
-            wait = self._probe_at - self._clock.steady()
-            if self.is_open and wait > 0:
+            alone = self.is_open or not self._accepted
+            wait = self._wait_alone(row) if alone else 0.0
+            if wait > 0:
+                self._waiting.add(row)
                 return wait
-            self._alone = True
-            return Clearance(alone=True, probing=self.is_open)
+            self._waiting.discard(row)
+            self._alone = self._alone or alone
+            return Clearance(alone, probing=self.is_open)
+
+    def _wait_alone(self, row: int) -> float:
+        """Return the seconds before this row may ask again; 0 if it may be sent alone now."""
+        if self._alone:
+            return _CHECK_SECONDS
+        wait = self._probe_at - self._clock.steady()
+        if self.is_open and wait > 0:
+            return wait
+        # Otherwise a row that always fails could be the probe again and again, and hold up all others.
+        gives_way = row in self._answers_before and any(each not in self._answers_before for each in self._waiting)
+        return _CHECK_SECONDS if self.is_open and gives_way else 0.0
 
     def cancel(self, clearance: Clearance) -> None:
         """Return a clearance unused."""
@@ -136,6 +148,8 @@ class CircuitBreaker:
         self._answers += 1
         self._failures, self._pause = 0, 0.0
         self._failing_rows.clear()
+        # They ask again, unless the run ends.
+        self._waiting.clear()
         self._answers_before.pop(row, None)
 
     def _failed(self, clearance: Clearance, row: int, verdict: TryAgain) -> Halt | None:
