@@ -62,7 +62,7 @@ def _no_older_after_a_newer(evidence: Evidence) -> None:
     """
     No state is applied after a later one of the same object, by the order of the exports.
 
-    After a resync all states of an export are sent again, in order.
+    After a resync all states of an export are sent again, in order. What was unchanged before does not count then.
     """
     places = _places(evidence)
     unchanged = _unchanged(evidence)
@@ -74,7 +74,8 @@ def _no_older_after_a_newer(evidence: Evidence) -> None:
                 newest = None
             last_sent_at = entry.sent_at
             for ended_at, place in unchanged[thing]:
-                if ended_at <= entry.sent_at and newest is not None and newest.is_older(place):
+                counts = ended_at <= entry.sent_at and not is_resynced_between(evidence, ended_at, entry.sent_at)
+                if counts and newest is not None and newest.is_older(place):
                     newest = place
             found = [place for run in _possible_runs(evidence, entry) for place in places[run, entry.identity]]
             later = [place for place in found if newest is None or not place.is_older(newest)]
@@ -249,7 +250,8 @@ def _places(evidence: Evidence) -> dict[tuple[str, str], list[Age]]:
     """
     Return the ages of the states that a run sends: of rows that were not skipped, if there are any.
 
-    A rerun sends rows that another run staged. An old file that runs again counts as new.
+    A rerun sends rows that another run staged. An old file that runs again counts as new. A state that following rows
+    repeat counts as new as the last of them.
     """
     began = _order_of_runs(evidence)
     places: dict[tuple[str, str], list[tuple[bool, Age]]] = defaultdict(list)
@@ -259,11 +261,12 @@ def _places(evidence: Evidence) -> dict[tuple[str, str], list[Age]]:
         for line in (line for line in last_lines.values() if line["status"] != "invalid"):
             row = row_of(evidence, line)
             place = Age(row["updated_at"], (began[run_id], int(line["source_row"])))
-            places[run_id, _identity_of(row)].append((line["status"] == "skipped", place))
+            is_left_out = line["status"] == "skipped" and line["code"] != "duplicate_row"
+            places[run_id, _identity_of(row)].append((is_left_out, place))
     found: dict[tuple[str, str], list[Age]] = defaultdict(list)
     for key, several in places.items():
-        least = min(is_skipped for is_skipped, _ in several)
-        found[key] = [place for is_skipped, place in several if is_skipped == least]
+        least = min(is_left_out for is_left_out, _ in several)
+        found[key] = [place for is_left_out, place in several if is_left_out == least]
     return found
 
 
