@@ -118,7 +118,7 @@ class Ours:
 
     def __init__(self, folder: Path) -> None:
         self._store = QuotaStore(folder / "quota")
-        self._permits = Permits(self._store, "points", _LIMIT, SystemClock(), "now")
+        self._permits = Permits(self._store, "points", _LIMIT, SystemClock(), "now", 1)
 
     def take(self, check_running: Callable[[], None]) -> Permit:
         return self._permits.take(check_running)

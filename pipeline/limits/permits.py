@@ -16,6 +16,9 @@ T = TypeVar("T")
 
 # Seconds after which permits of a slot that nobody took expire.
 _SLOT_SECONDS = 0.1
+# Seconds after which the store is asked again for a slot that an answer may have made earlier, perhaps one of another
+# process.
+_ASK_AGAIN_SECONDS = 0.05
 
 
 class Store(Protocol):
@@ -91,14 +94,17 @@ class Permits:
     Gives out permits of one quota. Thread-safe.
 
     `take` waits for a permit. Each permit is later given back, when its answer came or will not come.
+
+    `process` is a number that no other process has. Processes that wait take turns.
     """
 
-    def __init__(self, store: Store, name: str, limit: float, clock: Clock, boot: str) -> None:
+    def __init__(self, store: Store, name: str, limit: float, clock: Clock, boot: str, process: int) -> None:
         self._store = store
         self._name = name
         self._limit = limit
         self._clock = clock
         self._boot = boot
+        self._process = process
         self._lock = threading.Lock()
         self._slots: dict[int, _OpenSlot] = {}
         self._slot_nos = count(1)
@@ -183,14 +189,21 @@ class Permits:
         return self._store.change(self._name, change)
 
     def _reserve_slot(self, window: Window, now: float) -> tuple[Window, arithmetic.Slot | float]:
+        """Start a slot, or wait for a turn: return when to ask again, in steady seconds."""
         window = arithmetic.record_local_lag(window, now, self._local_lag)
         self._local_lag = 0.0
-        # Times of other processes may be later by the error than they seem here.
-        start = arithmetic.next_start(window, self._limit, now) + self._store.error
         if window.closed_until > max(now, self._closed_until):
             self._closed_since = self._closed_since if now < self._closed_until else now
             self._closed_until = window.closed_until
-        return (window, start) if start > now else arithmetic.start_slot(window, self._limit, now)
+        start = self._turn(window, now)
+        if start <= now:
+            return arithmetic.start_slot(window, self._limit, self._process, now)
+        asks_at = max(self._turn(arithmetic.as_answered(window), now), min(start, now + _ASK_AGAIN_SECONDS))
+        return arithmetic.wait_for_turn(window, self._process), asks_at
+
+    def _turn(self, window: Window, now: float) -> float:
+        # Times of other processes may be later by the error than they seem here.
+        return arithmetic.next_turn(window, self._limit, self._process, now) + self._store.error
 
     def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
         """

@@ -24,11 +24,15 @@ after the request had left.
 
 A permit is valid for a short time: a request that does not leave within it takes another permit. A request without an
 answer may still be in flight. It counts as seen after its last possible departure plus the longest recent wait.
+
+Processes that wait for a slot take turns, in the order in which they began to wait. Otherwise the one nearest to the
+store would get all slots. A process whose turn has come may be gone, so its slot is kept only until the next one.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from operator import attrgetter
 
 import orjson
@@ -72,7 +76,7 @@ _SAME_SLOT_SECONDS = 0.5
 # The times of a window, besides those of its slots.
 _TIMES = ("changed_at", "closed_until", "local_lag_seen_at")
 # Format version of the state. Other versions are ignored.
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class Window:
     - `server_lag`: learnt at `changed_at`, in seconds.
     - `local_lag`: in seconds, measured at `local_lag_seen_at`.
     - `limit`: the highest limit of any process; permits up to this number are remembered.
+    - `waiting`: the processes that wait for a slot, by their numbers; the one that waits longest is first.
     """
 
     slots: tuple[Slot, ...] = ()
@@ -112,6 +117,7 @@ class Window:
     server_lag: float = _LEAST_SERVER_LAG_SECONDS
     local_lag: float = 0.0
     local_lag_seen_at: float = 0.0
+    waiting: tuple[int, ...] = ()
     route: RouteTiming = field(default_factory=RouteTiming)
 
 
@@ -163,6 +169,20 @@ def next_start(window: Window, limit: float, now: float) -> float:
     return start
 
 
+def next_turn(window: Window, limit: float, process: int, now: float) -> float:
+    """Return the earliest start of a process's next slot: after a slot for each process that has waited longer."""
+    for _ in takewhile(process.__ne__, window.waiting):
+        start = next_start(window, limit, now)
+        window = _with_slot(window, limit, Slot(window.serial + 1, permits_per_slot(limit), start, answered_at=start))
+    return next_start(window, limit, now)
+
+
+def as_answered(window: Window) -> Window:
+    """Return the window as it would be if the platform had answered each request at once."""
+    slots = (replace(slot, answered_at=slot.sent_at) if slot.answered_at is None else slot for slot in window.slots)
+    return replace(window, slots=tuple(slots))
+
+
 def _newest_slots(slots: tuple[Slot, ...], permits: float) -> tuple[int, Slot | None]:
     """Return the number of newest slots with at most this many permits, and the slot before them if any."""
     total = 0
@@ -188,13 +208,23 @@ def _seen_by(window: Window, slot: Slot, now: float) -> float:
     return max(slot.sent_at, slot.left_at or 0.0, counted_by)
 
 
-def start_slot(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
-    """Start the next slot now."""
+def wait_for_turn(window: Window, process: int) -> Window:
+    """Return the window with this process among those that wait, behind all others if it is new there."""
+    return window if process in window.waiting else replace(window, waiting=(*window.waiting, process))
+
+
+def start_slot(window: Window, limit: float, process: int, now: float) -> tuple[Window, Slot]:
+    """Start the next slot of a process now. Those that have waited longer missed their turn, and wait no more."""
     slot = Slot(window.serial + 1, permits_per_slot(limit), now)
+    ahead = sum(1 for _ in takewhile(process.__ne__, window.waiting))
+    return replace(_with_slot(window, limit, slot), waiting=window.waiting[ahead + 1 :]), slot
+
+
+def _with_slot(window: Window, limit: float, slot: Slot) -> Window:
     most = max(limit, window.limit)
     slots = (*window.slots, slot)
     kept = _newest_slots(slots, max(1.0, most))[0]
-    return replace(window, slots=slots[-kept:], serial=slot.serial, limit=most), slot
+    return replace(window, slots=slots[-kept:], serial=slot.serial, limit=most)
 
 
 def record_answer(
@@ -279,8 +309,8 @@ def after_restart(now: float) -> Window:
 
 def encode(window: Window, boot: str) -> bytes:
     """Return the window as bytes. `boot` names the boot of the machine to which its times belong."""
-    _, *values, route = _of_window(window)
-    return orjson.dumps([_FORMAT, boot, list(map(_of_slot, window.slots)), values, _of_route(route)])
+    _, *values, waiting, route = _of_window(window)
+    return orjson.dumps([_FORMAT, boot, list(map(_of_slot, window.slots)), values, waiting, _of_route(route)])
 
 
 # The values of each class, in the order of its fields.
@@ -303,8 +333,8 @@ def decode(state: bytes | None, boot: str, now: float) -> Window:
         format_version, stored_boot, *parts = orjson.loads(state)
         if (format_version, stored_boot) != (_FORMAT, boot):
             return after_restart(now)
-        slots, values, measured = parts
-        window = Window(tuple(Slot(*slot) for slot in slots), *(*values, RouteTiming(*measured)))
+        slots, values, waiting, measured = parts
+        window = Window(tuple(Slot(*slot) for slot in slots), *(*values, tuple(waiting), RouteTiming(*measured)))
         return after_restart(now) if _newest_time(window) > now + _CLOCK_TOLERANCE_SECONDS else window
     except (TypeError, ValueError) as exc:
         raise ValueError("the state of the quota is damaged") from exc

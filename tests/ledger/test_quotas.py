@@ -94,7 +94,7 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
     """A state that its quota can't read is reported as damage of the file, and does not change."""
     store = QuotaStore(tmp_path / "quota")
     store.change("points", to(b'[2,"boot",[[1,99.0,'))
-    permits = Permits(store, "points", 5.0, MovedClock(), "boot")
+    permits = Permits(store, "points", 5.0, MovedClock(), "boot", 1)
 
     with pytest.raises(LedgerError) as reported:
         permits.take(lambda: None)

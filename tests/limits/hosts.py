@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.ledger.store.postgresql.connection import PostgresConnection
 from pipeline.ledger.store.postgresql.quotas import ServerQuotaStore
 from pipeline.limits.permits import Permits
-from tests.limits.traffic import EventClock, Waits
+from tests.limits.traffic import EventClock, Waits, process
 
 # The server's clock counts from 1970.
 _EPOCH_SECONDS = 1_700_000_000.0
@@ -90,4 +90,4 @@ class HostConnection(PostgresConnection):
 def process_on(host: Host, server: QuotaServer, limit: float) -> Permits:
     """Return the permits of a new process on a host."""
     clock = HostClock(server.clock, host.ahead)
-    return Permits(ServerQuotaStore(HostConnection(server, host), "the ledger", clock), "points", limit, clock, "boot")
+    return process(ServerQuotaStore(HostConnection(server, host), "the ledger", clock), clock, limit)

@@ -1,5 +1,6 @@
 """Hosts that share a quota through a server: their clocks differ, and their ways to the server."""
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -26,12 +27,18 @@ hosts = st.builds(
 
 def sent(names: list[Host], network: Network, limit: float, seconds: float, seed: int = 1) -> list[float]:
     """Return when the platform counted requests of these hosts."""
+    return traffic_of(names, network, limit, seconds, seed).counted
+
+
+def traffic_of(names: list[Host], network: Network, limit: float, seconds: float, seed: int = 1) -> Traffic:
+    """Return the traffic of these hosts, all of which have rows for the whole time."""
     clock = EventClock()
     server, traffic = QuotaServer(clock), Traffic(clock, network, Random(seed))
+    workers = max(8, int(limit * network.work * 1.25))
     for host in names:
-        traffic.start(process_on(host, server, limit), workers=max(8, int(limit * 0.15)), ahead=host.ahead)
+        traffic.start(process_on(host, server, limit), workers, host.ahead)
     traffic.run(seconds)
-    return traffic.counted
+    return traffic
 
 
 @pytest.mark.parametrize("count", [pytest.param(2, id="two-hosts"), pytest.param(3, id="three-hosts")])
@@ -52,6 +59,37 @@ def test_a_server_10_ms_away_costs_little() -> None:
 
     assert most_within(counted, 1.0) <= 5
     assert len(counted) >= 0.95 * 120 * 5
+
+
+@pytest.mark.parametrize(
+    ("limit", "round_trips_ms"),
+    [
+        pytest.param(5.0, [1, 3], id="one-is-farther"),
+        pytest.param(5.0, [1, 20], id="one-is-far"),
+        pytest.param(5.0, [1, 1, 5], id="one-of-three-is-farther"),
+        pytest.param(5.0, [1] * 12, id="more-than-the-limit"),
+        pytest.param(20.0, [1, 3], id="20-a-second"),
+        pytest.param(200.0, [1, 3], id="200-a-second"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("network", "share"),
+    [
+        pytest.param(NEAR, 0.94, id="near"),
+        # Alone, one host uses 52 to 74 %.
+        pytest.param(replace(NEAR, least_work=0.6, work=1.4), 0.68, id="slow-platform"),
+        pytest.param(replace(NEAR, lost=0.2), 0.5, id="lossy"),
+    ],
+)
+def test_hosts_get_equal_shares(limit: float, round_trips_ms: list[float], network: Network, share: float) -> None:
+    """Also where one is farther from the server, which then answers it later; and the quota is used as by one."""
+    names = [Host(0.0, ms / 2000, ms / 2000) for ms in round_trips_ms]
+    traffic = traffic_of(names, network, limit, 300 / limit + 10)
+
+    even = len(traffic.counted) / len(names)
+    assert len(traffic.sent_by) == len(names)
+    assert [count / even for count in traffic.sent_by.values()] == pytest.approx([1.0] * len(names), abs=0.25)
+    assert len(traffic.counted) >= share * (300 + 10 * limit)
 
 
 @settings(deadline=None, max_examples=20)

@@ -38,6 +38,15 @@ class SlowStore(MemoryStore):
         return super().change(name, step)
 
 
+def next_permit(permits: Permits, clock: EventClock) -> Permit:
+    """Wait for a permit."""
+    while True:
+        try:
+            return permits.take(check_running)
+        except Waits as wait:
+            clock.at += wait.seconds
+
+
 def test_permits_come_evenly() -> None:
     """The first permits are spread over time."""
     clock = EventClock(1000.0)
@@ -116,10 +125,9 @@ def test_a_suspended_process_waits_for_requests_of_others() -> None:
     store, clock = MemoryStore(), EventClock(1000.0)
     process(store, EventClock(1099.9), 1.0).take(check_running)
 
-    with pytest.raises(Waits) as waits:
-        process(SlowStore(store, clock, until=1100.0), clock, 1.0).take(check_running)
+    permit = next_permit(process(SlowStore(store, clock, until=1100.0), clock, 1.0), clock)
     # 0.5 s to leave, 0.5 s to be counted, and the period.
-    assert waits.value.seconds == pytest.approx(1.9)
+    assert permit.given_at == pytest.approx(1101.9)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +210,36 @@ def test_the_store_is_not_read_before_the_next_start() -> None:
 
     assert waits == pytest.approx([0.05] * 3)
     assert store.changes == 2
+
+
+def test_an_answer_to_another_process_is_soon_known() -> None:
+    """A process asks again while it waits for an answer that another process may get."""
+    store, clock = MemoryStore(), EventClock(1000.0)
+    one, other = process(store, clock, 1.0), process(store, clock, 1.0)
+    permit = one.take(check_running)
+    with pytest.raises(Waits) as waits:
+        other.take(check_running)
+    assert waits.value.seconds == 1.0
+    clock.at += 1.2
+    one.give_back(permit, RoundTrip())
+
+    # A second after the answer. Without it, two after the permit.
+    assert 1002.2 <= next_permit(other, clock).given_at <= 1002.25
+
+
+def test_a_process_that_is_gone_costs_one_slot() -> None:
+    """Its turn passes to the next one, and does not come again."""
+    store, clock = MemoryStore(), EventClock(1000.0)
+    traffic = Traffic(clock, EVEN, Random(1))
+    traffic.start(process(store, clock), workers=5)
+    traffic.run(10)
+    for _ in range(2):
+        with pytest.raises(Waits):
+            process(store, clock).take(check_running)
+    traffic.counted.clear()
+    traffic.run(20)
+
+    assert len(traffic.counted) >= 20 * 5 - 4
 
 
 def test_giving_up_takes_no_permit() -> None:

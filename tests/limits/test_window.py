@@ -11,11 +11,13 @@ from pipeline.limits.window import (
     Slot,
     Window,
     after_restart,
+    as_answered,
     decode,
     encode,
     local_lag_at,
     most_per_second,
     next_start,
+    next_turn,
     permits_per_slot,
     record_answer,
     record_local_lag,
@@ -24,10 +26,13 @@ from pipeline.limits.window import (
     shifted,
     slow_down,
     start_slot,
+    wait_for_turn,
 )
 from pipeline.model import RoundTrip
 
 NOW = 100.0
+# Numbers of processes.
+ME, FIRST, SECOND, NEW = 1, 2, 3, 4
 # Slots without a throttled answer after which the server lag is at its least.
 TRUSTED = 10_000
 
@@ -105,7 +110,7 @@ def test_no_second_has_a_part_of_a_request(limit: float, requests: float) -> Non
     """In a long time a limit with a fraction allows the whole number per second; below 1 it allows its fraction."""
     window, now = Window(), NOW
     for _ in range(100):
-        window, slot = start_slot(window, limit, now)
+        window, slot = start_slot(window, limit, ME, now)
         window = record_answer(window, slot.serial, now, now, longest=0.0, round_trips=[], waits=[])
         now = next_start(window, limit, now)
 
@@ -114,9 +119,48 @@ def test_no_second_has_a_part_of_a_request(limit: float, requests: float) -> Non
 
 def test_a_new_slot_replaces_the_oldest() -> None:
     """A window has at most as many permits as the limit."""
-    window, slot = start_slot(Window(FIVE, serial=5), 5.0, NOW)
+    window, slot = start_slot(Window(FIVE, serial=5), 5.0, ME, NOW)
 
     assert (window, slot) == (Window((*FIVE[1:], Slot(6, 1, NOW)), serial=6, limit=5.0), Slot(6, 1, NOW))
+
+
+@pytest.mark.parametrize(
+    ("process", "start"),
+    [
+        pytest.param(FIRST, 100.1, id="first"),
+        pytest.param(SECOND, 100.3, id="second"),
+        pytest.param(ME, 100.5, id="third"),
+        pytest.param(NEW, 100.7, id="new"),
+    ],
+)
+def test_processes_take_turns(process: int, start: float) -> None:
+    """A process that waits starts after a slot for each one before it; a new one comes last."""
+    window = Window(FIVE, waiting=(FIRST, SECOND, ME))
+
+    assert next_turn(window, 5.0, process, NOW) == pytest.approx(start)
+
+
+@pytest.mark.parametrize(
+    ("process", "waiting"),
+    [
+        pytest.param(FIRST, (SECOND, ME), id="first"),
+        pytest.param(ME, (), id="third"),
+        pytest.param(NEW, (), id="new"),
+    ],
+)
+def test_a_process_that_missed_its_turn_waits_no_more(process: int, waiting: tuple[int, ...]) -> None:
+    """It may be gone. If not, it waits again, behind the others."""
+    window, _ = start_slot(Window(FIVE, waiting=(FIRST, SECOND, ME)), 5.0, process, NOW)
+
+    assert window.waiting == waiting
+    assert wait_for_turn(wait_for_turn(window, FIRST), FIRST).waiting == (*waiting, FIRST)
+
+
+def test_an_open_answer_may_come_at_once() -> None:
+    """At best, a slot without an answer is counted when it starts; the others stay as they are."""
+    window = Window((*sent(99.0), Slot(2, 1, 99.5)))
+
+    assert as_answered(window) == Window((*sent(99.0), Slot(2, 1, 99.5, answered_at=99.5)))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +175,7 @@ def test_permits_of_other_limits_count(own: float, other: float, start: float) -
     """Slots of processes with other limits count by their number of permits."""
     window, size = Window(), permits_per_slot(other)
     for n in range(int(other) // size):
-        window, slot = start_slot(window, other, 99.0 + n * size / int(other))
+        window, slot = start_slot(window, other, ME, 99.0 + n * size / int(other))
         window = record_answer(
             window, slot.serial, slot.sent_at, slot.sent_at + 0.1, longest=0.1, round_trips=[], waits=[]
         )
@@ -257,6 +301,7 @@ windows = st.builds(
     ).map(tuple),
     st.integers(0, 2**53),
     *[seconds] * 7,
+    st.lists(st.integers(0, 2**32 - 1), max_size=4).map(tuple),
     st.builds(RouteTiming, seconds, seconds, st.integers(0, 2**53), seconds, seconds),
 )  # fmt: skip
 
@@ -291,7 +336,16 @@ def test_a_state_from_the_future_is_of_another_boot(window: Window, *, is_of_thi
 
 @pytest.mark.parametrize(
     "state",
-    [b"", b"\x00", b"7", b"[]", b'[4,"now",[],[],[]', b'[4,"now",[1],[],[]]', b'[4,"now",[],[1,2,3,4,5,6,7,8,9],[]]'],
+    [
+        b"",
+        b"\x00",
+        b"7",
+        b"[]",
+        b'[5,"now",[],[],[],[]',
+        b'[5,"now",[1],[],[],[]]',
+        b'[5,"now",[],[1,2,3,4,5,6,7,8,9],[],[]]',
+        b'[5,"now",[],[1,2,3,4,5,6,7,8],7,[]]',
+    ],
 )
 def test_a_damaged_window_is_reported(state: bytes) -> None:
     """Unreadable bytes raise ValueError."""

@@ -1,6 +1,7 @@
 """Traffic in virtual time: workers that take permits, a network, and a platform that counts requests."""
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,13 +9,16 @@ from itertools import count
 from random import Random
 from typing import TypeVar
 
-from pipeline.limits.permits import Permit, Permits
+from pipeline.clock import Clock
+from pipeline.limits.permits import Permit, Permits, Store
 from pipeline.model import RoundTrip
 from tests.moved_clock import NOON
 
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 0.7
+# Numbers of processes.
+_PROCESSES = count(1)
 
 
 class MemoryStore:
@@ -133,9 +137,9 @@ class Network:
 EVEN = Network(0.02, 0.02)
 
 
-def process(store: MemoryStore, clock: EventClock, limit: float = 5.0, boot: str = "boot") -> Permits:
+def process(store: Store, clock: Clock, limit: float = 5.0, boot: str = "boot") -> Permits:
     """Return the permits of a new process."""
-    return Permits(store, "points", limit, clock, boot)
+    return Permits(store, "points", limit, clock, boot, next(_PROCESSES))
 
 
 @dataclass(eq=False)
@@ -170,6 +174,7 @@ class Traffic:
     chance: Random
     limit: float | None = None
     counted: list[float] = field(default_factory=list)
+    sent_by: Counter[Permits] = field(default_factory=Counter)
     throttled: list[float] = field(default_factory=list)
     _events: list[tuple[float, int, _Worker, _Sent | None]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
@@ -208,6 +213,7 @@ class Traffic:
             return
         counted, answered = self.network.round_trip(self.chance)
         self.counted.append(left_at + counted)
+        self.sent_by[worker.permits] += 1
         if answered is None:
             worker.is_connected = worker.is_measured = False
             self._at(left_at + TIMEOUT_SECONDS, worker, _Sent(permit, left_at + counted, None))

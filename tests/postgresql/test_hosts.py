@@ -20,8 +20,8 @@ def test_another_host_resumes_a_run_whose_host_is_gone(tmp_path: Path, postgres:
 
 
 def test_hosts_whose_clocks_differ_share_a_quota(tmp_path: Path, postgres: PostgresServer) -> None:
-    """Wall and steady clocks are nearly 10 minutes apart. The quota is kept and used, and both hosts send."""
+    """Wall and steady clocks are nearly 10 minutes apart. The quota is kept and used, and both get their share."""
     shared = share_the_quota(tmp_path, postgres, rows=20)
 
     assert 0.95 <= shared.used <= 1.0, shared
-    assert 0.1 < shared.share_of_first < 0.9, shared
+    assert 0.3 < shared.share_of_first < 0.7, shared

@@ -16,6 +16,7 @@ from pipeline.ledger.store.postgresql.database import PostgresDatabase
 from pipeline.ledger.store.postgresql.quotas import ServerQuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.model import RoundTrip
+from tests.limits.traffic import Waits, check_running, process
 from tests.postgresql.server import PostgresServer
 
 RATE = 5.0
@@ -40,10 +41,6 @@ class HostClock(SystemClock):
         return datetime.now(UTC)
 
 
-class Waits(Exception):
-    """The permit is not given yet."""
-
-
 @pytest.fixture
 def ready(server: Server) -> Server:
     """An empty ledger."""
@@ -61,7 +58,7 @@ def taken_at_once(permits: list[Permits]) -> int:
     for _ in range(60):
         for each in permits:
             try:
-                each.take(lambda: None)
+                each.take(check_running)
             except Waits:
                 continue
             count += 1
@@ -73,7 +70,7 @@ def test_hosts_share_a_quota_whatever_their_clocks_say(ready: Server, ahead: flo
     """Two hosts get no more permits than one would: what one took counts for the other at its own time."""
     hosts = [HostClock(0.0), HostClock(ahead)]
     stores = [store(ready, clock) for clock in hosts]
-    permits = [Permits(each, "points", RATE, clock, "boot") for each, clock in zip(stores, hosts, strict=True)]
+    permits = [process(each, clock, RATE) for each, clock in zip(stores, hosts, strict=True)]
     began = hosts[0].steady()
     count = taken_at_once(permits)
     took = hosts[0].steady() - began
@@ -88,16 +85,16 @@ def test_the_other_host_sees_when_permits_were_given(ready: Server) -> None:
     """The state is in the server's time: for both hosts the quota is closed until the same moment."""
     clocks = [HostClock(0.0), HostClock(600.0)]
     stores = [store(ready, clock) for clock in clocks]
-    permits = [Permits(each, "points", RATE, clock, "boot") for each, clock in zip(stores, clocks, strict=True)]
-    first = permits[0].take(lambda: None)
+    permits = [process(each, clock, RATE) for each, clock in zip(stores, clocks, strict=True)]
+    first = permits[0].take(check_running)
     permits[0].give_back(first, RoundTrip())
     permits[0].slow_down(30.0)
     with pytest.raises(Waits) as waits:
-        permits[1].take(lambda: None)
+        permits[1].take(check_running)
     for each in stores:
         each.close()
 
-    assert 28.0 < waits.value.args[0] <= 30.1
+    assert 28.0 < waits.value.seconds <= 30.1
 
 
 def test_a_jump_of_the_servers_clock_makes_the_quota_cautious(ready: Server) -> None:

@@ -88,7 +88,8 @@ def threads_of(
 def permits_of(job: Job, account: Account, quotas: Quotas, system: System, limit_per_s: float | None = None) -> Permits:
     """Return the permits of the quota that all requests of an account share; the default limit is that of the job."""
     name = f"{job.api} {merchant_of(account)}"
-    return Permits(quotas, name, limit=limit_per_s or job.limit_per_s, clock=system.clock, boot=system.boot)
+    limit, process = limit_per_s or job.limit_per_s, system.chance.getrandbits(32)
+    return Permits(quotas, name, limit, system.clock, system.boot, process)
 
 
 def services_of(
