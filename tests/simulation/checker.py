@@ -192,11 +192,19 @@ def _check_line(evidence: Evidence, result: CommandResult, line: Line, identity:
         mine = [e for e in mine if not is_excused(evidence, e, result, line["status"])]
         if line["code"] == "fix_open":
             # A person may fix a row twice, each time under the same key. The fix that waits was not sent. What the
-            # platform applied under the key is the other fix, unless it says the same.
-            mine = [e for e in mine if says(e, row_of(evidence, line))]
+            # platform applied under the key is the other fix, unless it says the same in the same bytes.
+            row = row_of(evidence, line)
+            mine = [e for e in mine if says(e, row) and not _may_be_mapped_otherwise(evidence, result, e)]
         # The platform saw other content under this key, or says so.
         if mine and not any(entry.decided == "conflict" for entry in entries):
             raise Broken(where + f"{line['status']} {line['code']}, and the platform applied it")
+
+
+def _may_be_mapped_otherwise(evidence: Evidence, result: CommandResult, entry: Entry) -> bool:
+    """Return whether a run may have mapped its rows with other constants than a request has. A rerun copies rows."""
+    of_run = [each.step for each in evidence.results if each.run_id == result.run_id]
+    steps = [each.step for each in evidence.results] if of_run[0].verb == "rerun" else of_run
+    return {step.changed_mapping for step in steps} != {'"name":"changed"' in entry.body}
 
 
 def _sent_until(evidence: Evidence, result: CommandResult) -> float:
@@ -248,6 +256,9 @@ def _has_cause(evidence: Evidence, line: Line) -> bool:
     row = row_of(evidence, line)
     if evidence.scenario.export is Export.STATES:
         return row["out_biz_no"] in evidence.scenario.refusals
+    if line["code"] == "fix_open" and _FIXED.sub("", row[next(iter(row))]) in evidence.scenario.refusals:
+        # The platform may refuse the other variant while that is in doubt.
+        return True
     paid = row.get("pay_out_biz_no", "")
     # A payment may be applied under a key that was lost: its refusal then leaves it in doubt.
     is_in_doubt = bool(evidence.losses) and paid in evidence.scenario.refusals
@@ -380,13 +391,14 @@ def _known_keys(evidence: Evidence) -> dict[str, float]:
     """
     Return since when each key is known, in virtual seconds: when a run with that row had read all its rows.
 
-    A run that sent a request had read all, and so had one that completed. Other runs keep none of their rows.
+    A run that sent a request had read all, and so had one that completed. Other runs keep none of their rows. A
+    reconciliation reads none.
     """
     read_at: dict[str, float] = {}
     for entry in evidence.journal.entries:
         _note_earlier(read_at, run_of(evidence, entry), entry.sent_at)
     for result in evidence.results:
-        if result.run_id is not None and result.exit_code in (0, 3):
+        if result.run_id is not None and result.exit_code in (0, 3) and result.step.verb != "reconcile":
             _note_earlier(read_at, result.run_id, result.ended_at)
     known_at: dict[str, float] = {}
     for run_id, lines in lines_of_runs(evidence).items():

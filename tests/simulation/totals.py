@@ -102,15 +102,16 @@ def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
     Totals are final only if the last reports have no open row of the agreement; then no row is left to be sent.
 
     A row that was invalid once, because its key had other content, stays in the totals. An invalid row does not count
-    if a valid row of another day has its key.
+    if a valid row of another day has its key, or a row that was fixed.
     """
     by_agreement: dict[str, set[str]] = defaultdict(set)
     unclear: set[str] = set()
     for job in evidence.scenario.jobs:
         last = [of_job for result, of_job in reports(evidence) if result.step.job == job][-1]
+        fixed = {row_of(evidence, line)["out_biz_no"] for line in last if line["code"] == "fixed_already"}
         for line in last:
-            agreement = row_of(evidence, line)["agreement_no"]
-            if line["status"] == "invalid" and _has_valid_row(evidence, line):
+            agreement, key = (row_of(evidence, line)[name] for name in ("agreement_no", "out_biz_no"))
+            if line["status"] == "invalid" and (key in fixed or _has_valid_row(evidence, key)):
                 unclear.add(agreement)
             elif evidence.scenario.fixes and line["code"] == "key_conflict":
                 # A fixed row counts as its fix does; under the key may also be other content that is not done.
@@ -127,7 +128,6 @@ def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
             raise Broken(f"totals of {line['agreement_no']} have {line['status']} rows, and all its rows are done")
 
 
-def _has_valid_row(evidence: Evidence, line: Line) -> bool:
+def _has_valid_row(evidence: Evidence, key: str) -> bool:
     """Return whether a report was sent under the key of a row."""
-    key = row_of(evidence, line)["out_biz_no"]
     return any(entry.identity in (key, f"{key}-1") for entry in evidence.journal.entries)
