@@ -25,13 +25,12 @@ class Store(Protocol):
     """
     The store of quota states, shared by all processes.
 
-    States are in the store's time: this machine's steady time plus `offset`, or up to `error` less. `epoch` names the
-    time in which they are valid; None: this boot of the machine. All three are read inside a `step`.
+    States are in the store's time: this machine's steady time plus `offset`, or up to `error` less. A state of another
+    `epoch` is not valid. All three are read inside a `step`.
     """
 
-    @property
-    def epoch(self) -> str | None:
-        """The name of the time in which states are valid; None: this boot of the machine."""
+    def epoch(self, boot: str) -> str:
+        """Return the name of this store and of its time. `boot` names this boot of the machine."""
         ...
 
     @property
@@ -177,7 +176,7 @@ class Permits:
         def change(state: bytes | None) -> tuple[bytes, T]:
             # Read under the store's lock: all times in the state are earlier, however long this thread was suspended.
             now, offset = self._clock.steady(), self._store.offset
-            epoch = self._store.epoch or self._boot
+            epoch = self._store.epoch(self._boot)
             window = arithmetic.shifted(arithmetic.decode(state, epoch, now + offset), -offset)
             if epoch == self._newest[0] and window.serial < self._newest[1]:
                 # The ledger was restored: it lacks slots that were given out.

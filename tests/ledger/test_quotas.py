@@ -1,6 +1,7 @@
 """The store of quotas: one state for all processes, changed as a whole or not at all."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipeline.limits.permits import Permits
 from pipeline.limits.window import Window, after_restart, decode, encode
 from tests.ledger_runs.job_runs import DEAD, JobRuns
 from tests.ledger_runs.staged_rows import order
+from tests.limits.traffic import EventClock, Waits, check_running, process
 from tests.moved_clock import MovedClock
 
 
@@ -133,6 +135,25 @@ def test_forgotten_quotas_begin_cautiously(tmp_path: Path) -> None:
     store.close()
 
     assert (seen, again) == ([after_restart(clock.steady())] * 2, b"1")
+
+
+@pytest.mark.parametrize(("is_copy", "wait"), [(False, 0.05), (True, 1.5)])
+def test_a_copy_in_the_files_place_begins_cautiously(tmp_path: Path, wait: float, *, is_copy: bool) -> None:
+    """It may lack what was sent last. The same file, opened again, has all of that."""
+    clock, path = EventClock(), tmp_path / "quota"
+    before = QuotaStore(path)
+    process(before, clock).take(check_running)
+    before.close()
+    if is_copy:
+        shutil.copy(path, tmp_path / "copy")
+        (tmp_path / "copy").replace(path)
+    after = QuotaStore(path)
+
+    with pytest.raises(Waits) as waits:
+        process(after, clock).take(check_running)
+    after.close()
+
+    assert waits.value.seconds == pytest.approx(wait)
 
 
 @pytest.mark.parametrize("lose", [Path.unlink, replaced], ids=["deleted", "replaced"])

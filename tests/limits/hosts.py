@@ -63,7 +63,7 @@ class QuotaServer:
             state, name = parameters
             self.states[name] = state
         elif parameters:
-            return Lines(self.states[parameters[0]], _EPOCH_SECONDS + self.clock.at, _EPOCH_SECONDS)
+            return Lines(self.states[parameters[0]], _EPOCH_SECONDS + self.clock.at, _EPOCH_SECONDS, 1)
         return Lines(False)
 
 

@@ -109,15 +109,36 @@ def test_a_jump_of_the_servers_clock_makes_the_quota_cautious(ready: Server) -> 
     assert found == [b"[0, null]", b"next"]
 
 
-def test_a_restart_of_the_server_is_another_epoch(ready: Server) -> None:
-    """The epoch is the start of the server, the same for all hosts."""
+def test_all_hosts_have_one_epoch(ready: Server) -> None:
+    """The epoch is the start of the server, and the table."""
     one, other = store(ready, SystemClock()), store(ready, HostClock(9.0))
-    epochs = [one.change("points", lambda _: (b"x", one.epoch)), other.change("points", lambda _: (b"x", other.epoch))]
+    epochs = [
+        one.change("points", lambda _: (b"x", one.epoch("boot"))),
+        other.change("points", lambda _: (b"x", other.epoch("boot"))),
+    ]
     one.close()
     other.close()
 
     assert epochs[0] == epochs[1]
     assert epochs[0].startswith("server 1")
+
+
+def test_a_restored_table_begins_cautiously(ready: Server) -> None:
+    """A dump may lack what was sent last. It has the quotas too, in a table that is made anew."""
+    clock = HostClock(0.0)
+    before = store(ready, clock)
+    process(before, clock, RATE).take(check_running)
+    before.close()
+    with psycopg.connect(ready.url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE quotas RENAME TO dumped")
+        connection.execute("CREATE UNLOGGED TABLE quotas (LIKE dumped INCLUDING ALL)")
+        connection.execute("INSERT INTO quotas SELECT * FROM dumped")
+    after = store(ready, clock)
+    with pytest.raises(Waits) as waits:
+        process(after, clock, RATE).take(check_running)
+    after.close()
+
+    assert 1.4 < waits.value.seconds < 1.6
 
 
 @pytest.fixture

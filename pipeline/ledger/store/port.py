@@ -120,9 +120,8 @@ class Server:
 class Quotas(Protocol):
     """The store of the quotas of all processes; see `pipeline.limits.permits.Store`."""
 
-    @property
-    def epoch(self) -> str | None:
-        """The name of the time in which states are valid; None: this boot of the machine."""
+    def epoch(self, boot: str) -> str:
+        """Return the name of this store and of its time. `boot` names this boot of the machine."""
         ...
 
     @property

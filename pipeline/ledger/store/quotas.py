@@ -34,9 +34,11 @@ class QuotaStore:
 
     A commit here survives the death of the process, but not of the machine: a restart takes longer than the period of
     a quota. States are in this machine's own time.
+
+    A copy that is put in the file's place is another file, and may lack what was sent last. So its states are of
+    another epoch, and its quotas begin cautiously.
     """
 
-    epoch: str | None = None
     offset = 0.0
     error = 0.0
 
@@ -50,6 +52,10 @@ class QuotaStore:
             )
         self._transactions = FileTransactions(self._connection)
         self._place = Place.of(path)
+
+    def epoch(self, boot: str) -> str:
+        """Return the name of this file in this boot of the machine."""
+        return f"{boot} {self._place.inode}"
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         """

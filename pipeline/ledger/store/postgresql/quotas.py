@@ -19,10 +19,11 @@ T = TypeVar("T")
 # A commit may be lost when the server crashes. The table is not logged, so it is empty then.
 _NOT_SYNCED = "SET LOCAL synchronous_commit = off"
 _ADD = "INSERT INTO quotas (name, state) VALUES (?, ?) ON CONFLICT DO NOTHING"
-# The state of a quota, the server's time, and when the server started; both in seconds since 1970.
+# The state of a quota, the server's time, and when the server started; both in seconds since 1970. Then the number of
+# the table: a restored one has another.
 _STATE = """
 SELECT state, CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION),
-    CAST(extract(epoch FROM pg_postmaster_start_time()) AS DOUBLE PRECISION)
+    CAST(extract(epoch FROM pg_postmaster_start_time()) AS DOUBLE PRECISION), CAST(tableoid AS BIGINT)
 FROM quotas WHERE name = ? FOR UPDATE
 """
 _SET = "UPDATE quotas SET state = ? WHERE name = ?"
@@ -44,8 +45,9 @@ class ServerQuotaStore:
     during an exchange, which has a length. Both are valid inside `step`. So times are written late rather than early,
     by each host for itself. A start that adds `error` is late enough, whatever the network of the other hosts is.
 
-    `epoch` names this start of the server. If the server's clock has jumped, `step` gets a state of no known format.
-    So it does if the ledger has sent and knows nothing of the quota: after a crash of the server, a resync or a copy.
+    `epoch` names this start of the server, and the table: a restored one may lack what was sent last. If the server's
+    clock has jumped, `step` gets a state of no known format. So it does if the ledger has sent and knows nothing of the
+    quota: after a crash of the server, a resync or a copy.
 
     A transaction may be idle for `idle_seconds`: a frozen process holds up all others until then.
     """
@@ -68,13 +70,13 @@ class ServerQuotaStore:
         # A ledger that has sent nothing has no quota to be cautious with.
         self._state_of_new = _FORGOTTEN if has_sent(connection) else None
         self._started: float | None = None
+        self._table: int | None = None
         self.offset = 0.0
         self.error = 0.0
 
-    @property
-    def epoch(self) -> str:
-        """The name of the time in which states are valid."""
-        return f"server {self._started}"
+    def epoch(self, boot: str) -> str:  # noqa: ARG002
+        """Return the name of the table in this start of the server."""
+        return f"server {self._started} {self._table}"
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         """
@@ -116,12 +118,12 @@ class ServerQuotaStore:
         if self._clock.steady() - sent_at > _LONG_EXCHANGE_SECONDS or line is None:
             sent_at = self._clock.steady()
             line = self._read(name)
-        state, server_time, started = line
+        state, server_time, started, self._table = line
         return state, self._compare_clocks(server_time, started, sent_at, self._clock.steady())
 
-    def _read(self, name: str) -> tuple[bytes | None, float, float]:
+    def _read(self, name: str) -> tuple[bytes | None, float, float, int]:
         connection = self._connection
-        line: tuple[bytes | None, float, float] | None = connection.execute(_STATE, (name,)).fetchone()
+        line: tuple[bytes | None, float, float, int] | None = connection.execute(_STATE, (name,)).fetchone()
         if line is not None:
             return line
         if not has_sent(connection):
