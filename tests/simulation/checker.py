@@ -13,7 +13,18 @@ from typing import Any
 from pipeline.model import Api, Export
 from tests.simulation.balances import check_balances
 from tests.simulation.contradictions import check_contradictions
-from tests.simulation.evidence import Broken, Line, export, lane_of, lines_of_runs, read, reports, row_of, run_of
+from tests.simulation.evidence import (
+    Broken,
+    Line,
+    export,
+    joined_lanes,
+    lane_of,
+    lines_of_runs,
+    read,
+    reports,
+    row_of,
+    run_of,
+)
 from tests.simulation.history import CommandResult, Evidence
 from tests.simulation.leases import check_leases
 from tests.simulation.losses import check_losses, is_excused, may_be_lost
@@ -310,7 +321,8 @@ def _failing_rows_stop_no_others(evidence: Evidence) -> None:
     for result, lines in reports(evidence):
         if result.began_at < evidence.faults_ended_at or result.exit_code != 4:
             continue
-        for line in (line for line in lines if line["status"] == "unsent"):
+        # A run with too many invalid rows sends nothing.
+        for line in (line for line in lines if line["status"] == "unsent" and line["code"] != "too_many_invalid"):
             row = row_of(evidence, line)
             if evidence.scenario.refusals.get(row[next(iter(row))]) != POISON:
                 raise Broken(f"{result.run_id} row {line['source_row']} is unsent, since other rows failed")
@@ -333,14 +345,17 @@ def _a_probe_is_of_another_row(evidence: Evidence) -> None:
         for decided, group in groupby(entries, key=lambda entry: entry.decided):
             streak = list(group)
             end += len(streak)
-            lanes = {lane_of(evidence, entry) for entry in streak}
-            others = (entry for entry in entries[end:] if lane_of(evidence, entry) not in lanes)
             rows = list(dict.fromkeys(entry.identity for entry in streak))
             third = [entry.identity for entry in streak].index(rows[2]) if len(rows) > 2 else len(streak)
             opened = max(5, third + 1)
             new = {entry.identity for entry in streak[opened:]} - {entry.identity for entry in streak[:opened]}
             most = opened + evidence.scenario.concurrency + len(new)
-            if decided == "poisoned" and len(streak) > most and any(entry.decided != "poisoned" for entry in others):
+            if decided != "poisoned" or len(streak) <= most:
+                continue
+            failing = {lane_of(evidence, entry) for entry in streak}
+            lanes = joined_lanes(evidence, run_of(evidence, streak[0]), failing)
+            others = (entry for entry in entries[end:] if lane_of(evidence, entry) not in lanes)
+            if any(entry.decided != "poisoned" for entry in others):
                 raise Broken(f"{len(streak)} requests in a row were for rows that always fail; others had to wait")
 
 

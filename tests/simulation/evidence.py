@@ -79,6 +79,21 @@ def lane_of(evidence: Evidence, entry: Entry) -> tuple[str, ...]:
     return tuple(str(fields.get(name)) for name in names)
 
 
+def joined_lanes(evidence: Evidence, run_id: str, lanes: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """Return some lanes of a run, with all that are one with them: states of one number go one after another."""
+    if evidence.scenario.api is not Api.STATE:
+        return lanes
+    lanes_of: dict[str, set[tuple[str, ...]]] = {}
+    for line in lines_of_runs(evidence).get(run_id, []):
+        # An invalid row is in no lane.
+        if line["status"] != "invalid":
+            row = row_of(evidence, line)
+            lanes_of.setdefault(row["out_biz_no"], set()).add((row["user_id"], row["out_principal_id"]))
+    while joined := set().union(*(each for each in lanes_of.values() if each & lanes)) - lanes:
+        lanes = lanes | joined
+    return lanes
+
+
 def run_of(evidence: Evidence, entry: Entry) -> str:
     """Return the run that sent a request."""
     run_id = evidence.results[entry.process - 1].run_id
