@@ -8,7 +8,6 @@ import json
 import re
 from collections import Counter, defaultdict
 from itertools import groupby, pairwise
-from typing import Any
 
 from pipeline.model import Api, Export
 from tests.simulation.balances import check_balances
@@ -24,6 +23,7 @@ from tests.simulation.evidence import (
     reports,
     row_of,
     run_of,
+    summary_of,
 )
 from tests.simulation.history import CommandResult, Evidence
 from tests.simulation.leases import check_leases
@@ -105,7 +105,7 @@ _STATUSES = {"succeeded", "skipped", "invalid", "rejected", "unknown", "blocked"
 
 def _every_row_has_one_outcome(evidence: Evidence) -> None:
     for result, lines in reports(evidence):
-        summary = _summary(result)
+        summary = summary_of(result)
         counts = summary["counts"]
         if sum(counts.values()) != summary["rows"] or summary["rows"] != len(lines):
             raise Broken(f"{result.run_id}: counts {counts}, rows {summary['rows']}, lines {len(lines)}")
@@ -119,12 +119,6 @@ def _every_row_has_one_outcome(evidence: Evidence) -> None:
         has_read = result.exit_code in (0, 3) or (result.exit_code == 4 and result.step.most_failures is None)
         if result.step.verb == "run" and has_read and len(lines) != expected:
             raise Broken(f"{result.run_id}: {len(lines)} outcomes of {expected} rows")
-
-
-def _summary(result: CommandResult) -> dict[str, Any]:
-    assert result.report is not None
-    summary: dict[str, Any] = json.loads((result.report / "summary.json").read_bytes())
-    return summary
 
 
 def _the_quota_was_kept(evidence: Evidence) -> None:

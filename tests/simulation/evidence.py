@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pipeline.model import Api
 from tests.simulation.history import CommandResult, Evidence
@@ -37,6 +38,13 @@ def reports(evidence: Evidence) -> Iterator[tuple[CommandResult, list[Line]]]:
     for result in evidence.results:
         if result.report is not None:
             yield result, read(result.report / "outcome.csv")
+
+
+def summary_of(result: CommandResult) -> dict[str, Any]:
+    """Return the summary in the report of a command."""
+    assert result.report is not None
+    summary: dict[str, Any] = json.loads((result.report / "summary.json").read_bytes())
+    return summary
 
 
 # All files of a history are written before they are read.
@@ -117,14 +125,26 @@ def is_resynced_between(evidence: Evidence, begins: float, ends: float) -> bool:
 
 
 def read_in_part(evidence: Evidence) -> set[str]:
-    """Return the runs that read only the first rows of an export."""
-    return {
-        result.run_id
-        for result, lines in reports(evidence)
-        if result.run_id is not None
-        and result.step.verb != "rerun"
-        and len(lines) < len(export(evidence, result.step.job, place_of(lines[0])[0] if lines else result.step.day))
-    }
+    """Return the runs that read only the first rows of an export, and the reruns of these: they have no other rows."""
+    in_part: set[str] = set()
+    parents: dict[str, str] = {}
+    for result, lines in reports(evidence):
+        if result.run_id is None:
+            continue
+        # A rerun has some rows of its parent. It may be resumed, so its command does not show what it is.
+        parent = summary_of(result)["parent"]
+        if parent is not None:
+            parents[result.run_id] = parent
+        elif len(lines) < len(export(evidence, result.step.job, place_of(lines[0])[0] if lines else result.step.day)):
+            in_part.add(result.run_id)
+    return in_part | {run_id for run_id in parents if _first_run(run_id, parents) in in_part}
+
+
+def _first_run(run_id: str, parents: dict[str, str]) -> str:
+    """Return the run that read the rows of a rerun from an export; a rerun may itself be rerun."""
+    while run_id in parents:
+        run_id = parents[run_id]
+    return run_id
 
 
 def effective_requests(entries: list[Entry]) -> list[Entry]:

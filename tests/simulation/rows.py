@@ -81,7 +81,8 @@ class Exports:
         """Make a row name another user for its agreement or card."""
         if self._export is Export.POINTS:
             row["openid"] += "x"
-        elif self._export is not Export.STATES:
+        elif self._export is not Export.STATES and row["user_id"]:
+            # A refund of a row without a user has none either; digits put there would be no user, but a wrong value.
             row["user_id"] = row["user_id"][:-2] + "9" + row["user_id"][-1:]
 
     def _common(self, job: str) -> Row:
