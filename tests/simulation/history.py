@@ -227,18 +227,23 @@ class History:
             self._latest_offset = max(self._latest_offset, self.world.wall_offset)
             self._start(step)
         self.world.run()
-        refused = [result.step.job for result in self.evidence.results[before:] if result.is_behind]
+        refused = [result.step for result in self.evidence.results[before:] if result.is_behind]
         if refused:
             self._resync(refused[0])
 
-    def _resync(self, job: str) -> None:
-        """Run the newest export with `--resync`, as the refusal says; again if the first one was killed."""
+    def _resync(self, refused: Step) -> None:
+        """
+        Run the newest export with `--resync`, as the refusal says; again if the first one was killed.
+
+        It allows as many invalid rows as the refused command: with fewer it may send nothing, and leave all rows.
+        """
+        job = refused.job
         days = [
             result.step.day for result in self.evidence.results if result.step.verb == "run" and result.step.job == job
         ]
         day, dies_after = max(days, default=1), self.scenario.resync_dies_after
         for doomed in (dies_after, None) if dies_after is not None else (None,):
-            self._start(Step("run", job, day=day, resync=True, dies_after=doomed))
+            self._start(Step("run", job, day=day, resync=True, dies_after=doomed, max_invalid=refused.max_invalid))
             self.world.run()
 
     def _start(self, step: Step) -> None:

@@ -89,15 +89,31 @@ def _older(one: Age, other: Age) -> Age:
 
 
 def _unchanged(evidence: Evidence) -> dict[Object, list[tuple[float, Age]]]:
-    """Return, by object, when a run ended that reported it as unchanged, and the age of that row."""
+    """
+    Return, by object, when a run ended that reported it as unchanged, and the age of that row.
+
+    A run that ended while it read says only what the platform has. It knows neither the states before such a row nor
+    rows that contradict it, so an earlier run may still send its states. A resume decides on all rows anew.
+    """
     began = _order_of_runs(evidence)
     found: dict[Object, list[tuple[float, Age]]] = defaultdict(list)
     for result, lines in reports(evidence):
+        if _ended_while_it_read(evidence, result, lines):
+            continue
         for line in (line for line in lines if line["code"] == "unchanged" and result.run_id):
             row = row_of(evidence, line)
             place = Age(row["updated_at"], (began[str(result.run_id)], int(line["source_row"])))
             found[_object_of(row)].append((result.ended_at, place))
     return found
+
+
+def _ended_while_it_read(evidence: Evidence, result: CommandResult, lines: list[Line]) -> bool:
+    """Return whether a report lacks rows that its run was to read. A rerun copies rows, and reads none."""
+    steps = [other.step for other in evidence.results if other.run_id == result.run_id]
+    if not lines or any(step.verb == "rerun" for step in steps):
+        return False
+    rows = len(read(evidence.folder / lines[0]["source_file"]))
+    return len(lines) < min([rows, *(step.limit for step in steps if step.limit is not None)])
 
 
 def _possible_runs(evidence: Evidence, entry: Entry) -> Iterator[str]:
