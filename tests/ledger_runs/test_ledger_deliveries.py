@@ -21,6 +21,7 @@ from tests.ledger_runs.job_runs import (
     SENT,
     SUPERSEDED,
     THROTTLED,
+    UNCHANGED,
     JobRuns,
     NewJobRuns,
     Opens,
@@ -249,6 +250,16 @@ def test_an_older_balance_is_not_sent_after_a_newer_one(new_job: NewJobRuns) -> 
 
     assert points.reported_rows(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
     assert points.keys_sent() == []
+
+
+def test_an_unchanged_balance_without_a_time_is_later_than_dated_ones_of_before(new_job: NewJobRuns) -> None:
+    """Without a time the place decides, although the platform got the balance with a time, below that of another."""
+    points = new_job(Export.POINTS)
+    points.run(balance("X", 5, version="1"))
+    between = points.run(balance("X", 7, version="3"), most=0)
+    assert points.reported_rows(points.run(balance("X", 5))) == [("X=5@", *UNCHANGED)]
+
+    assert points.reported_rows(points.resume(between)) == [("X=7@3", *SUPERSEDED)]
 
 
 def test_an_older_balance_is_sent_if_the_newer_one_was_refused(new_job: NewJobRuns) -> None:

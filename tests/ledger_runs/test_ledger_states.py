@@ -392,6 +392,30 @@ def test_an_older_state_is_superseded_by_an_unchanged_one(new_job: NewJobRuns) -
     assert codes(states.reported_rows(states.resume(between))) == [SUPERSEDED]
 
 
+def test_an_unchanged_state_without_a_time_is_later_than_dated_ones_of_before(new_job: NewJobRuns) -> None:
+    """Without a time the place decides, although the platform got the state with a time, which unsent ones exceed."""
+    states = new_job(Export.STATES)
+    states.run(at("FROZEN", 1))
+    between = states.run(at("ACTIVE", 3), most=0)
+    assert codes(states.reported_rows(states.run(FROZEN))) == [UNCHANGED]
+
+    assert codes(states.reported_rows(states.resume(between))) == [SUPERSEDED]
+
+
+def test_a_run_staged_again_does_not_date_a_later_unchanged_state(new_job: NewJobRuns) -> None:
+    """An earlier run, staged again, says with a time what a later one said without. The later one stays the newest."""
+    states = new_job(Export.STATES)
+    states.run(at("FROZEN", 1))
+    earlier = states.begin().run
+    assert codes(states.reported_rows(states.run(FROZEN))) == [UNCHANGED]
+
+    late = states.opens().resume(earlier, states.owner)
+    states.stage(late, [at("FROZEN", 2), at("ACTIVE", 3)])
+
+    assert codes(states.reported_rows(states.deliver(late, {}))) == [UNCHANGED, SUPERSEDED]
+    assert states.keys_sent() == ["A/FROZEN"]
+
+
 def test_a_waiting_state_is_sent_if_it_is_newer_by_its_time(new_job: NewJobRuns) -> None:
     """By the export's own time an earlier run's state may be the newer one. Then it is sent last."""
     states = new_job(Export.STATES)

@@ -51,10 +51,11 @@ ON CONFLICT (account_no, card) DO UPDATE SET unsettled = 1, newest_identity = ex
     before_position = cards.newest_position, before_unsettled = cards.unsettled
 WHERE cards.newest_identity <> excluded.newest_identity
 """
-# A later export says what the platform has already: the balance counts as new as that export.
+# A later export says what the platform has already: the balance counts as new as that export. The time of change is
+# that of the newer one of both, if it has one, by the rule of `is_overtaken`.
 _REPEAT = """
 UPDATE cards SET newest_position = CASE WHEN ? > newest_position THEN ? ELSE newest_position END,
-    newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END
+    newest_version = CASE WHEN coalesce(? > newest_version, ? > newest_position) THEN ? ELSE newest_version END
 WHERE account_no = ? AND card = ?
 """
 # The newest balance is sent again: it counts as new as the later export.
@@ -135,7 +136,7 @@ def intend_balance(connection: Connection, run: RunRecord, due: Due, now: int) -
         return
     card, version = due.balance.card, due.balance.version
     connection.execute(_INTEND, (run.account_no, card, due.identity, version, due.position, now))
-    repeated = (due.position, due.position, version, version, run.account_no, card, due.identity)
+    repeated = (*_repeat(due.position, version), run.account_no, card, due.identity)
     connection.execute(_INTEND_AGAIN, repeated)
 
 
@@ -156,5 +157,10 @@ def note_repeated_balances(
 ) -> None:
     """Note that a later export says what the platform has already: card, version and position of each balance."""
     connection.executemany(
-        _REPEAT, ((position, position, version, version, run.account_no, card) for card, version, position in balances)
+        _REPEAT, ((*_repeat(position, version), run.account_no, card) for card, version, position in balances)
     )
+
+
+def _repeat(position: int, version: str | None) -> tuple[object, ...]:
+    """Return the values of `_REPEAT` for a balance that is said again."""
+    return (position, position, version, position, version)

@@ -79,11 +79,13 @@ UPDATE objects SET unsettled = 0, identity = before_identity, digest = before_di
     version = before_version, position = before_position
 WHERE account_no = ? AND object = ? AND identity = ?
 """
-# A later export says the newest state again: the state counts as new as that export.
+# An export says the newest state again: the state counts as new as the later of the two. The time of change is that of
+# the newer one, if it has one, by the rule of `NewestState.is_later`. With the time of the older one, a state that was
+# left unsent before, and is newer than that time, would be sent after the later export.
 _REPEAT = """
 UPDATE objects
 SET position = CASE WHEN :position > position THEN :position ELSE position END,
-    version = CASE WHEN version > :version THEN version ELSE coalesce(:version, version) END
+    version = CASE WHEN coalesce(version < :version, position < :position) THEN :version ELSE version END
 WHERE account_no = :account_no AND object = :object AND identity = :identity
 """
 
