@@ -149,7 +149,8 @@ class RunLedger(SendingLedger):
     def unstage(self) -> None:
         """Delete what was staged: the run will be staged again."""
         self._forget_staging()
-        for table in ("dues", "rows", "origins"):
+        # Rows last: what ties them to rows of other runs goes by their numbers, and these are counted.
+        for table in ("origins", "dues", "rows"):
             self._commit_in_ranges(table, "TRUE", partial(delete_range, run_no=self.run.run_no, table=table))
         self._commit_at_length(lambda c: inputs.forget_inputs(c, self.run))
 
