@@ -54,12 +54,14 @@ WHERE cards.newest_identity <> excluded.newest_identity
 # A later export says what the platform has already: the balance counts as new as that export. The time of change is
 # that of the newer one of both, if it has one, by the rule of `is_overtaken`.
 _REPEAT = """
-UPDATE cards SET newest_position = CASE WHEN ? > newest_position THEN ? ELSE newest_position END,
-    newest_version = CASE WHEN coalesce(? > newest_version, ? > newest_position) THEN ? ELSE newest_version END
-WHERE account_no = ? AND card = ?
+UPDATE cards
+SET newest_position = CASE WHEN :position > newest_position THEN :position ELSE newest_position END,
+    newest_version = CASE WHEN coalesce(newest_version < :version, newest_position < :position)
+        THEN :version ELSE newest_version END
+WHERE account_no = :account_no AND card = :card
 """
 # The newest balance is sent again: it counts as new as the later export.
-_INTEND_AGAIN = f"{_REPEAT} AND newest_identity = ?"
+_INTEND_AGAIN = f"{_REPEAT} AND newest_identity = :identity"
 # The newest balance is confirmed. After a resync the platform may answer a key of the export from memory, while it has
 # a balance that was sent later. So such a key proves only a balance that changed after the resync.
 _CONFIRM = """
@@ -136,7 +138,8 @@ def intend_balance(connection: Connection, run: RunRecord, due: Due, now: int) -
         return
     card, version = due.balance.card, due.balance.version
     connection.execute(_INTEND, (run.account_no, card, due.identity, version, due.position, now))
-    repeated = (*_repeat(due.position, version), run.account_no, card, due.identity)
+    of_card = {"account_no": run.account_no, "card": card, "identity": due.identity}
+    repeated = {**of_card, "version": version, "position": due.position}
     connection.execute(_INTEND_AGAIN, repeated)
 
 
@@ -157,10 +160,9 @@ def note_repeated_balances(
 ) -> None:
     """Note that a later export says what the platform has already: card, version and position of each balance."""
     connection.executemany(
-        _REPEAT, ((*_repeat(position, version), run.account_no, card) for card, version, position in balances)
+        _REPEAT,
+        (
+            {"account_no": run.account_no, "card": card, "version": version, "position": position}
+            for card, version, position in balances
+        ),
     )
-
-
-def _repeat(position: int, version: str | None) -> tuple[object, ...]:
-    """Return the values of `_REPEAT` for a balance that is said again."""
-    return (position, position, version, position, version)

@@ -17,7 +17,7 @@ from pipeline.language import t
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.ledger.rules.admission import Blocked, Conflict, Skip
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of
-from pipeline.ledger.rules.objects import object_in, subject_of
+from pipeline.ledger.rules.objects import MAY_BE_APPLIED, object_in, subject_of
 from pipeline.ledger.store.port import Connection, json_of
 from pipeline.model import Api, Payload, digest
 
@@ -207,9 +207,9 @@ class VariantDelivery:
         return self.state is DeliveryState.SUCCEEDED and self.is_current
 
     @property
-    def may_count(self) -> bool:
+    def may_be_applied(self) -> bool:
         """Whether the platform may have it."""
-        return self.state in (DeliveryState.SUCCEEDED, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+        return self.state in MAY_BE_APPLIED
 
     @property
     def as_part(self) -> tuple[object, ...]:
@@ -362,8 +362,8 @@ def first_variant(connection: Connection, run: RunRecord, origin: int, row: tupl
 @dataclass(frozen=True, slots=True)
 class SameRows:
     """
-    An invalid row in other runs, which found it valid: their deliveries of it, if one of these may count, and the
-    positions of their open rows.
+    An invalid row in other runs, which found it valid: their deliveries of it, if one of these may be applied, and
+    the positions of their open rows.
 
     A change of the config makes a row valid, or a change of the rows that it contradicted.
     """
@@ -398,8 +398,8 @@ def same_rows(
         VariantDelivery(origin, part, identity, content, state and DeliveryState(state), True, None, None)
         for part, identity, content, state in deliveries
     ]
-    may_count = any(each.may_count for each in of_rows)
-    return SameRows(of_rows if may_count else [], {position for position, *_ in found})
+    is_sent = any(each.may_be_applied for each in of_rows)
+    return SameRows(of_rows if is_sent else [], {position for position, *_ in found})
 
 
 def write_first_variant(connection: Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> None:

@@ -13,7 +13,7 @@ from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord
 from pipeline.ledger.store.port import Connection, json_of
 from pipeline.model import UNIT_SEPARATOR, ObjectState
 
-_MAY_BE_APPLIED = frozenset({DeliveryState.SUCCEEDED, DeliveryState.SENDING, DeliveryState.UNKNOWN})
+MAY_BE_APPLIED = frozenset({DeliveryState.SUCCEEDED, DeliveryState.SENDING, DeliveryState.UNKNOWN})
 
 # `coalesce(d.status, '') NOT IN ('succeeded', 'skipped')` below is the condition of the index `dues_open_by_object`,
 # word for word: otherwise SQLite does not use it.
@@ -166,7 +166,7 @@ class KnownState:
     @property
     def may_be_applied(self) -> bool:
         """Whether the platform may have applied it."""
-        return self.delivery in _MAY_BE_APPLIED
+        return self.delivery in MAY_BE_APPLIED
 
 
 def newest_states(connection: Connection, run: RunRecord, objects: Collection[str]) -> dict[str, NewestState]:

@@ -154,6 +154,7 @@ class _Candidates:
         staged = self._chunk
         if staged.decisions[at] not in (RowDecision.DUE, RowDecision.INVALID):
             return None
+        own = position(self._run.run_no, staged.first_row_no + at)
         for first in self._firsts(at):
             deliveries = self._deliveries.get(first, [])
             pairs = self._pairs(at) | {delivery.pair for delivery in deliveries if delivery.variant == first}
@@ -162,7 +163,6 @@ class _Candidates:
                 self._taken.unfixed.add(first)
                 staged.decisions[at] = RowDecision.FIXED_ALREADY
                 staged.faults.pop(at, None)
-                own = position(self._run.run_no, staged.first_row_no + at)
                 staged.variants[at] = Variant(first, own, (), self._contents[at])
                 return next(delivery for delivery in deliveries if delivery.variant != first and delivery.counts)
             if staged.decisions[at] != RowDecision.DUE:
@@ -171,7 +171,6 @@ class _Candidates:
                 staged.variants[at] = Variant(first, first, self._parts_at(at), self._contents[at])
             elif at not in staged.variants:
                 # The fix may be delivered before this row is sent.
-                own = position(self._run.run_no, staged.first_row_no + at)
                 staged.variants[at] = Variant(first, own, (), self._contents[at])
         return None
 
